@@ -1,0 +1,3 @@
+"""Clinical decision support for leg weakness over CDS Hooks."""
+
+__version__ = "0.1.0"

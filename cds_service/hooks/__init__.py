@@ -1,0 +1,1 @@
+"""What a CDS Hooks client meets: discovery, request, response, feedback, errors."""

@@ -1,0 +1,1 @@
+"""The folder of cards: read, checked and compiled."""

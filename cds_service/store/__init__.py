@@ -1,0 +1,1 @@
+"""Feedback, kept in a database."""
