@@ -1,0 +1,141 @@
+"""Refusals: what went wrong with a request, the HTTP status it gets, and the FHIR R4 OperationOutcome that says so.
+
+    Refused                    any answer that is not 200
+    ├── BadRequest        400  not JSON, or not the request that CDS Hooks describes
+    ├── NotFound          404  no such service or address
+    ├── MethodNotAllowed  405  the address knows other methods
+    ├── DataMissing       412  required prefetch data was not sent
+    ├── TooLarge          413  the body is longer than the limit
+    ├── WrongMediaType    415  the body is not said to be JSON
+    ├── Failed            500  an error of this service
+    └── Unavailable       503  the database cannot be written
+
+No text here ever repeats a value from a body: it may be patient data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Literal
+
+import msgspec
+
+IssueCode = Literal[
+    "invalid", "structure", "required", "value", "not-found", "not-supported", "too-long", "incomplete", "exception",
+    "transient",
+]  # fmt: skip
+"""The codes of http://hl7.org/fhir/issue-type that we use."""
+
+
+class Issue(msgspec.Struct, frozen=True):
+    """One thing that is wrong: a sentence for the integrator, and the field it is about (`context.patientId`)."""
+
+    code: IssueCode
+    text: str
+    field: str | None = None
+
+
+class Refused(Exception):
+    """A request that is not answered with cards. `status` is the HTTP status, `issues` say why."""
+
+    status: ClassVar[int]
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        self.issues = tuple(issues)
+        super().__init__("; ".join(issue.text for issue in issues))
+
+
+class BadRequest(Refused):
+    """The body is not JSON, or not what CDS Hooks describes for this address."""
+
+    status = 400
+
+
+class NotFound(Refused):
+    """No service or page has this address."""
+
+    status = 404
+
+    def __init__(self, text: str) -> None:
+        super().__init__([Issue("not-found", text)])
+
+
+class MethodNotAllowed(Refused):
+    """The address is right, the method is not; `allow` holds those that are."""
+
+    status = 405
+
+    def __init__(self, method: str, allow: Iterable[str]) -> None:
+        self.allow = tuple(sorted(allow))
+        super().__init__([Issue("not-supported", f"Expected the method {' or '.join(self.allow)}, found {method}.")])
+
+
+class DataMissing(Refused):
+    """Required data is neither in prefetch nor obtainable (CDS Hooks 2.0.1, prefetch); `keys` names it."""
+
+    status = 412
+
+    def __init__(self, not_sent: Sequence[str], failed: Sequence[str]) -> None:
+        self.keys = (*not_sent, *failed)
+        found = dict.fromkeys(not_sent, "nothing") | dict.fromkeys(failed, "an OperationOutcome: the query failed")
+        super().__init__(
+            [
+                Issue("incomplete", f"Required prefetch key {key}: expected its data, found {what}.", f"prefetch.{key}")
+                for key, what in found.items()
+            ]
+        )
+
+
+class TooLarge(Refused):
+    """The body is longer than `limit` bytes."""
+
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__([Issue("too-long", f"Expected a body of at most {limit} bytes, found a longer one.")])
+
+
+class WrongMediaType(Refused):
+    """The body's media type is not one for JSON."""
+
+    status = 415
+
+    def __init__(self, expected: Sequence[str]) -> None:
+        super().__init__([Issue("not-supported", f"Expected the Content-Type {' or '.join(expected)}.")])
+
+
+class Failed(Refused):
+    """An error of this service, which the log explains under the same correlation id."""
+
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__([Issue("exception", "The service failed to answer. Its log has the reason under this id.")])
+
+
+class Unavailable(Refused):
+    """The service cannot do its work now; the same request may succeed later."""
+
+    status = 503
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__([Issue("transient", reason) for reason in reasons])
+
+
+def operation_outcome(refused: Refused, correlation_id: str) -> bytes:
+    """The OperationOutcome (FHIR R4) for a refusal, as JSON; its id is the correlation id that the log has too."""
+    return msgspec.json.encode(
+        {
+            "resourceType": "OperationOutcome",
+            "id": correlation_id,
+            "issue": [
+                {
+                    "severity": "error",
+                    "code": issue.code,
+                    "details": {"text": issue.text},
+                    **({"expression": [issue.field]} if issue.field else {}),
+                }
+                for issue in refused.issues
+            ],
+        }
+    )

@@ -1,0 +1,149 @@
+"""A CDS Hooks request, checked: who is asked about, by which hook, and what came with it (CDS Hooks 2.0.1).
+
+Lenient where the rule binds the client and nothing is lost: members that the specification does not name are ignored,
+`null` and blank optional members count as absent, `Patient/123` is the patient 123.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from marshmallow import ValidationError, fields, validates_schema
+
+from cds_service.hooks.envelope import is_null, read_envelope, read_object, read_value
+from cds_service.hooks.errors import BadRequest
+from cds_service.hooks.fields import Members, Text, expecting, load, unexpected
+from cds_service.hooks.prefetch import Entry, Prefetch, read_bundle, read_prefetch
+from cds_service.knowledge.services import Hook, Service
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks. Resources are unread; `drafts` are those of `context.draftOrders`, orders or not.
+
+    `patient_id` is the bare id. `selections` (order-select) are relative references into `drafts`, such as
+    `MedicationRequest/d1`. `encounter_id` and `fhir_server` are None when not sent.
+    """
+
+    service_id: str
+    hook: Hook
+    hook_instance: str
+    user_id: str
+    patient_id: str
+    encounter_id: str | None
+    selections: tuple[str, ...]
+    drafts: list[Entry]
+    prefetch: Prefetch
+    fhir_server: str | None
+
+
+def read_request(body: bytes, service: Service) -> Request:
+    """The request for `service` that `body` holds.
+
+    Raises BadRequest, with an issue for every field that is wrong, or DataMissing when required prefetch was not sent.
+    """
+    envelope = read_envelope(body)
+    context = envelope.fields.pop("context", None)
+    members = {name: read_value(raw, name) for name, raw in envelope.fields.items() if name != "fhirAuthorization"}
+    authorization = envelope.fields.get("fhirAuthorization")
+    if authorization is not None and not is_null(authorization):
+        granted = read_object(bytes(authorization), "fhirAuthorization").items()
+        members["fhirAuthorization"] = {name: read_value(raw, f"fhirAuthorization.{name}") for name, raw in granted}
+    asked = load(_ENVELOPE, members)
+    if asked["hook"] != service.hook:
+        found = asked["hook"] if _HOOK.fullmatch(asked["hook"]) else "another"
+        raise BadRequest([unexpected("hook", f"{service.hook}, the hook of this service", found)])
+    if context is None or is_null(context):
+        raise BadRequest([unexpected("context", "an object", "nothing", "required")])
+    given: dict[str, Any] = {}
+    drafts: list[Entry] = []
+    for name, raw in read_object(bytes(context), "context").items():
+        if name == "draftOrders" and not is_null(raw):
+            drafts = read_bundle(raw, "context.draftOrders")
+            given[name] = True
+        else:
+            given[name] = read_value(raw, f"context.{name}")
+    said = load(_CONTEXTS[service.hook], given, "context")
+    return Request(
+        service_id=service.id,
+        hook=service.hook,
+        hook_instance=asked["hookInstance"],
+        user_id=said["userId"],
+        patient_id=said["patientId"].removeprefix("Patient/"),
+        encounter_id=said["encounterId"].removeprefix("Encounter/") if "encounterId" in said else None,
+        selections=tuple(said.get("selections", ())),
+        drafts=drafts,
+        prefetch=read_prefetch(envelope.prefetch or {}, service),
+        fhir_server=asked.get("fhirServer"),
+    )
+
+
+_HOOK: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ID: Final = r"[A-Za-z0-9._\-]{1,64}"
+_USER: Final = "a reference such as Practitioner/123"
+_DRAFTS: Final = "a Bundle of draft orders"
+
+
+class _Authorization(Members):
+    access_token = Text("an access token", longest=100_000, required=True)
+    token_type = Text("Bearer", pattern="[Bb]earer", required=True)
+    expires_in = fields.Integer(required=True, error_messages=expecting("a number of seconds"))
+    scope = Text("the scopes granted", longest=100_000, required=True)
+    subject = Text("the client id of this service", required=True)
+    patient = Text("the id of a patient")
+
+
+class _Envelope(Members):
+    hook = Text("the name of a hook", longest=200, required=True)
+    hookInstance = Text("a UUID", longest=100, required=True)
+    fhirServer = Text("a URL")
+    fhirAuthorization = fields.Nested(_Authorization, error_messages=expecting("an object"))
+    extension = fields.Dict(error_messages=expecting("an object"))
+
+    @validates_schema
+    def _server(self, data: dict[str, Any], **_: Any) -> None:
+        if "fhirServer" in data and not _is_base_url(data["fhirServer"]):
+            raise ValidationError("an http or https URL without user, query or fragment", "fhirServer")
+        if "fhirAuthorization" in data and "fhirServer" not in data:
+            raise ValidationError("the URL for which fhirAuthorization was granted", "fhirServer")
+
+
+class _PatientView(Members):
+    userId = Text(_USER, longest=500, pattern=rf"(?:https?://\S+/)?[A-Z][A-Za-z]+/{_ID}", required=True)
+    patientId = Text("the id of a patient", pattern=rf"(?:Patient/)?{_ID}", required=True)
+    encounterId = Text("the id of an encounter", pattern=rf"(?:Encounter/)?{_ID}")
+
+
+class _OrderSign(_PatientView):
+    draftOrders = fields.Raw(required=True, error_messages=expecting(_DRAFTS))
+
+
+class _OrderSelect(_OrderSign):
+    selections = fields.List(
+        Text("a reference such as MedicationRequest/123", longest=500),
+        required=True,
+        error_messages=expecting("an array of references into draftOrders"),
+    )
+
+
+class _EncounterDischarge(_PatientView):
+    encounterId = Text("the id of an encounter", pattern=rf"(?:Encounter/)?{_ID}", required=True)
+
+
+_ENVELOPE: Final = _Envelope()
+_CONTEXTS: Final[dict[Hook, Members]] = {
+    "patient-view": _PatientView(),
+    "order-select": _OrderSelect(),
+    "order-sign": _OrderSign(),
+    "encounter-discharge": _EncounterDischarge(),
+}
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.hostname) and not (url.username or url.query or url.fragment)
