@@ -41,8 +41,8 @@ LABELS: Final = Type("labels")
 
 
 def quantity(unit: str) -> Type:
-    """A quantity in a UCUM unit."""
-    return Type("quantity", unit)
+    """A quantity in a UCUM unit; the unit 1 is a plain number."""
+    return NUMBER if unit == "1" else Type("quantity", unit)
 
 
 def item(form: Form, unit: str = "", value: Kind = "quantity") -> Type:
