@@ -40,8 +40,8 @@ def prefetch_keys(fact: Fact, codes: Codes) -> tuple[str, ...]:
     if fact.form in ("result", "results"):
         groups: list[str] = []
         for group in fact.groups:
-            groups += codes.base_groups(group)
-        return tuple(dict.fromkeys(codes.results[group].key for group in groups if codes.results[group].key))
+            groups += measured_groups(group, codes)
+        return tuple(dict.fromkeys(codes.results[group].file for group in groups))
     if fact.form == "findings":
         leaves = {leaf for group in fact.groups for leaf in codes.findings[group].leaves}
         asked = (key for key, file in codes.files.items() if leaves.intersection(file.findings))
@@ -54,6 +54,16 @@ def prefetch_keys(fact: Fact, codes: Codes) -> tuple[str, ...]:
         "encounters": ("encounters",),
         "cards": (),
     }[fact.form]
+
+
+def measured_groups(group: str, codes: Codes) -> list[str]:
+    """The result groups with codes that a group needs: itself and, for a computed result, what it is computed from."""
+    result = codes.results[group]
+    groups = [group] if result.codes else []
+    if result.derived is not None:
+        for source in (result.derived.base, *(name for _, name, _ in result.derived.inputs)):
+            groups += measured_groups(source, codes)
+    return list(dict.fromkeys(groups))
 
 
 class FactPlan:

@@ -155,7 +155,7 @@ class Names:
         """The type of a fact."""
         if fact.form in ("result", "results"):
             group = self.codes.results[fact.groups[0]]
-            of = item(fact.form, group.unit, _VALUES.get(group.kind, "null"))
+            of = item(fact.form, group.unit or "", _VALUES.get(group.kind, "null"))
             return of if fact.form == "result" else list_of(of)
         return list_of(item(fact.form))
 
@@ -209,8 +209,8 @@ class Names:
             "findings": lambda g: g in self.codes.findings,
             "conditions": lambda g: g in self.codes.findings,
             "medications": lambda g: g in self.codes.medications,
-            "orders": lambda g: g in self.codes.orders,
-            "procedures": lambda g: g in self.codes.orders,
+            "orders": lambda g: g in self.codes.orders or g in self.codes.results,
+            "procedures": lambda g: g in self.codes.orders or g in self.codes.results,
             "encounters": lambda g: g == "current" or g in self.codes.encounters,
             "cards": lambda _id: True,
         }[form]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cds_service.chart.codes import SYSTEMS, Codes
-from cds_service.chart.facts import prefetch_keys
+from cds_service.chart.facts import measured_groups, prefetch_keys
 from cds_service.chart.items import Fact
 from cds_service.knowledge.card import Card, Suggestion
 from cds_service.knowledge.services import HOOKS, Hook, Service
@@ -103,17 +103,17 @@ def templates(facts: Iterable[Fact], codes: Codes) -> dict[str, str]:
 
 def _codes_of(fact: Fact, codes: Codes) -> Iterable[tuple[str, tuple[str, str]]]:
     if fact.form in ("result", "results"):
-        for group in {base for group in fact.groups for base in codes.base_groups(group)}:
+        for group in {measured for group in fact.groups for measured in measured_groups(group, codes)}:
             result = codes.results[group]
-            if result.key:
-                for code in result.search_codes:
-                    yield result.key, (SYSTEMS["loinc"], code)
+            for code in result.codes:
+                yield result.file, (SYSTEMS[code.system][0], code.code)
     elif fact.form == "findings":
         leaves = {leaf for group in fact.groups for leaf in codes.findings[group].leaves}
         for key, file in codes.files.items():
             for leaf in leaves.intersection(file.findings):
-                for code in codes.findings[leaf].snomed_codes:
-                    yield key, (SYSTEMS["snomed"], code)
+                for code in codes.findings[leaf].codes:
+                    if code.system == "snomed":
+                        yield key, (SYSTEMS["snomed"][0], code.code)
 
 
 def _required(key: str, codes: Codes) -> bool:

@@ -250,7 +250,7 @@ class _Reader:
     def _empty(self, fact: Fact, group: str) -> bool:
         codes = self.around.codes
         if fact.form in ("findings", "conditions"):
-            return not any(codes.findings[leaf].has_codes for leaf in codes.findings[group].leaves)
+            return not any(codes.findings[leaf].codes for leaf in codes.findings[group].leaves)
         return False
 
 

@@ -77,7 +77,7 @@ def _left_out(node: Node | None, codes: Codes, problems: Problems) -> Fact | Non
         return None
     orders, conditions = node.get("orders"), node.get("conditions")
     if orders is not None:
-        groups = _groups(orders, codes.orders, problems)
+        groups = _groups(orders, {**codes.orders, **codes.results}, problems)
         return Fact(form="orders", groups=groups, within=ORDERED_WITHIN) if groups else None
     if conditions is not None:
         groups = _groups(conditions, codes.findings, problems)

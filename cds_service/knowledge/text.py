@@ -119,13 +119,13 @@ class Words:
     def _result(self, result: Result, now: int) -> str:
         group = self.codes.results[result.group]
         if group.kind == "pressure":
-            words = f"{number(result.systolic, 0)}/{number(result.diastolic, 0)}{unit(group.unit)}"
+            words = f"{number(result.systolic, 0)}/{number(result.diastolic, 0)}{unit(group.unit or "")}"
         elif group.kind == "date":
             words = day(result.value, now)
         elif isinstance(result.value, str):
             words = self.codes.findings[result.value].name if result.value in self.codes.findings else result.value
         else:
-            words = number(result.value, group.decimals, fixed=True) + unit(group.unit)
+            words = number(result.value, group.decimals, fixed=True) + unit(group.unit or "")
         note = "".join((", preliminary" if result.preliminary else "", ", haemolysed" if result.haemolysed is True else ""))
         return f"{words} ({day(result.date, now)}{note})"
 

@@ -1,0 +1,242 @@
+"""From a selection to the cards of a response: words, suggestions, links, override reasons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from cds_service.chart.facts import Doubt
+from cds_service.chart.items import CANNOT_TELL, Fact, Undecided
+from cds_service.evaluate import Judgement, Outcome
+from cds_service.explain import Missing, missing
+from cds_service.fhir.uncertain import UNKNOWN
+from cds_service.knowledge.card import Card, Offer, Suggestion
+from cds_service.knowledge.sources import OVERRIDE_SYSTEM
+from cds_service.knowledge.suggestions import patient_field
+from cds_service.knowledge.syntax import Named
+from cds_service.knowledge.text import SUMMARY_LIMIT, Shown as ShownValue
+from cds_service.select import FOLDED, Selection, Shown
+
+EXTENSION: Final = "org.leg-weakness-cds"
+"""The name space of our extensions."""
+SOURCE_LABEL: Final = "Leg weakness rules"
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+
+
+class CardWriter:
+    """Writes the cards of one judgement; `not_judged` lists what could not be judged and would have mattered."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        self.judgement = judgement
+        self.knowledge = judgement.knowledge
+        self.chart = judgement.chart
+        self.not_judged = not_judged(judgement)
+        self.told_of_not_judged = False
+
+    def cards(self, selection: Selection) -> list[dict[str, Any]]:
+        """The cards without uuids, as CDS Hooks 2.0.1 has them (section Card Attributes)."""
+        return [self._card(shown) if shown.outcome is not None else self._folded(shown) for shown in selection.cards]
+
+    def _card(self, shown: Shown) -> dict[str, Any]:
+        outcome = shown.outcome
+        assert outcome is not None  # noqa: S101 - the caller's condition
+        card = outcome.card
+        detail = self._fill(outcome, card.detail.names, card.detail.fill, shown.lines, in_full=True)
+        notes = [f"Preliminary result: {card.title.lower()} is shown as a warning at most."] if outcome.preliminary else []
+        notes += [f"{exception.reason}" for exception in outcome.exceptions]
+        if shown.also:
+            notes.append("Also found: " + "; ".join(self.line(one) for one in shown.also) + ".")
+        built: dict[str, Any] = {
+            "summary": self.summary(outcome),
+            "detail": "\n\n".join([_tidy(detail), *notes]),
+            "indicator": outcome.indicator,
+            "source": self._source(card),
+        }
+        suggestions = [made for offer in card.offers if (made := self._suggestion(offer, outcome)) is not None]
+        if suggestions:
+            built["suggestions"] = suggestions
+            built["selectionBehavior"] = "any"
+        reasons = self.knowledge.override_reasons
+        built["overrideReasons"] = [
+            {"system": OVERRIDE_SYSTEM, "code": code, "display": reasons[code]} for code in card.override_reasons
+        ]
+        links = self._links(card)
+        if links:
+            built["links"] = links
+        merged = [one.card.id for one in shown.lines]
+        about: dict[str, Any] = {"id": card.id, "version": card.version}
+        if merged:
+            about["merged"] = merged
+        built["extension"] = {f"{EXTENSION}.card": about}
+        return built
+
+    def _folded(self, shown: Shown) -> dict[str, Any]:
+        titles = ", ".join(one.card.title for one in shown.lines)
+        summary = f"{len(shown.lines)} more critical findings: {titles}"
+        return {
+            "summary": _shortened(summary),
+            "detail": "\n".join(f"- **{one.card.title}**: {self.line(one)}" for one in shown.lines),
+            "indicator": "critical",
+            "source": {"label": SOURCE_LABEL},
+            "extension": {
+                f"{EXTENSION}.card": {
+                    "id": FOLDED, "version": self.knowledge.version, "merged": [one.card.id for one in shown.lines],
+                }
+            },
+        }  # fmt: skip
+
+    def summary(self, outcome: Outcome) -> str:
+        """The summary of a card, at most 139 characters."""
+        text = outcome.card.summary
+        return _shortened(self._fill(outcome, text.names, text.fill, [], in_full=False))
+
+    def line(self, outcome: Outcome) -> str:
+        """A finding as a line in another card."""
+        return self.summary(outcome) + (" (preliminary)" if outcome.preliminary else "")
+
+    def _fill(
+        self, outcome: Outcome, names: Iterable[str], fill: Any, lines: list[Outcome], *, in_full: bool
+    ) -> str:
+        values: dict[str, object] = {}
+        for name in names:
+            if name == "merged":
+                values[name] = [self.line(one) for one in lines]
+            elif name == "unjudged":
+                values[name] = [_escaped(line) for line in self.not_judged]
+                self.told_of_not_judged = True
+            else:
+                values[name] = self._value(outcome, outcome.card.names[name], in_full=in_full)
+        return str(fill(values))
+
+    def _value(self, outcome: Outcome, named: Named, *, in_full: bool) -> ShownValue:
+        value = named.expression.run(outcome.frame) if named.expression is not None else outcome.frame[named.slot]
+        doubts = self.judgement.doubts(named.slot)
+        reason = doubts[0].reason if doubts else ""
+        return self.knowledge.words.shown(value, named.type, self.chart.now, reason, in_full=in_full)
+
+    def _source(self, card: Card) -> dict[str, Any]:
+        source: dict[str, Any] = {"label": SOURCE_LABEL}
+        guidelines = [self.knowledge.guidelines[id_] for id_ in card.guidelines]
+        named = [guideline for guideline in guidelines if guideline.url]
+        if named:
+            first = named[0]
+            source = {"label": f"{first.organisation}: {first.name}"[:200], "url": first.url}
+        source["topic"] = {"system": "urn:leg-weakness-cds:card", "code": card.id, "display": card.title}
+        return source
+
+    def _links(self, card: Card) -> list[dict[str, str]]:
+        guidelines = [self.knowledge.guidelines[id_] for id_ in card.guidelines]
+        return [
+            {"label": f"{guideline.name} ({guideline.year})" if guideline.year else guideline.name,
+             "url": guideline.url, "type": "absolute"}
+            for guideline in guidelines
+            if guideline.url
+        ]  # fmt: skip
+
+    def _suggestion(self, offer: Offer, outcome: Outcome) -> dict[str, Any] | None:
+        actions: list[dict[str, Any]] = []
+        label = offer.label
+        for id_, condition in offer.members:
+            if condition is not None and condition.run(outcome.frame) is not True:
+                continue
+            suggestion = self.knowledge.suggestions[id_]
+            made = self._actions(suggestion)
+            if made and label is None:
+                label = suggestion.label
+            actions += made
+        return {"label": label, "actions": actions} if actions and label is not None else None
+
+    def _actions(self, suggestion: Suggestion) -> list[dict[str, Any]]:
+        if suggestion.left_out_when is not None and self._items(suggestion.left_out_when):
+            return []
+        about = self._items(suggestion.about) if suggestion.about is not None else []
+        if suggestion.about is not None and not about:
+            return []
+        if suggestion.action == "create":
+            references = [{"reference": item.id} for item in about]
+            return [self._create(suggestion, resource, references) for resource in suggestion.resources]
+        if suggestion.action == "update":
+            return [
+                {"type": "update", "description": suggestion.label, "resource": {**resource, **suggestion.change}}
+                for item in about
+                if (resource := self._existing(item.id)) is not None
+            ]
+        drafts = [item for item in about if item.status == "draft"]
+        return [{"type": "delete", "description": suggestion.label, "resourceId": item.id} for item in drafts]
+
+    def _create(
+        self, suggestion: Suggestion, draft: Mapping[str, Any], references: list[dict[str, str]]
+    ) -> dict[str, Any]:
+        resource = dict(draft)
+        field = patient_field(str(draft["resourceType"]))
+        resource[str(field)] = {"reference": f"Patient/{self.chart.patient_id}"}
+        if resource["resourceType"] == "Task" and references:
+            resource["focus"] = references[0]
+        if suggestion.occurrence is not None:
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.chart.now + suggestion.occurrence)
+            resource["occurrenceDateTime"] = moment.date().isoformat()
+        return {"type": "create", "description": suggestion.label, "resource": resource}
+
+    def _existing(self, reference: str) -> dict[str, Any] | None:
+        raw = self.chart.raw.get(reference)
+        return msgspec.json.decode(raw, type=dict[str, Any]) if raw is not None else None
+
+    def _items(self, fact: Fact) -> list[Any]:
+        value = self.judgement.frame[self.knowledge.slot_of[fact]]
+        items = value.certain if isinstance(value, Undecided) else value
+        return [item for item in items if item is not UNKNOWN]
+
+
+def not_judged(judgement: Judgement) -> list[str]:
+    """What could not be judged and would have mattered, a line for each cause; tests never done are no fault."""
+    if not judgement.filled.doubts:
+        return []
+    causes: dict[tuple[str, str], list[str]] = {}
+    for outcome in judgement.outcomes:
+        if outcome.not_for or not _touches_doubt(outcome, judgement):
+            continue
+        for one in missing(outcome, judgement):
+            if one.reason != "not-found":
+                for cause in _causes(one):
+                    causes.setdefault(cause, []).append(outcome.card.title)
+    return [_cause_line(cause, list(dict.fromkeys(titles))) for cause, titles in causes.items()]
+
+
+def _touches_doubt(outcome: Outcome, judgement: Judgement) -> bool:
+    return any(judgement.doubts(slot) for slot in outcome.card.uses) or bool(outcome.card.asks)
+
+
+def _causes(one: Missing) -> list[tuple[str, str]]:
+    details = one.details or (one.fact,)
+    return [(one.reason, detail) for detail in details]
+
+
+def _cause_line(cause: tuple[str, str], titles: list[str]) -> str:
+    reason, detail = cause
+    words = {
+        "not-supplied": f"{detail} was not supplied",
+        "unreadable": f"{detail} (not readable)",
+        "uncertain": f"{detail} (uncertain)",
+    }[reason]
+    return f"{words}; not fully judged: {', '.join(titles)}"
+
+
+def _tidy(text: str) -> str:
+    lines = [line.strip() if not line.lstrip().startswith(("-", "*")) else line.rstrip() for line in text.splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _shortened(summary: str) -> str:
+    summary = " ".join(summary.split())
+    return summary if len(summary) <= SUMMARY_LIMIT else summary[: SUMMARY_LIMIT - 1].rstrip(" ,;:") + "…"
+
+
+def _escaped(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+__all__ = ["CANNOT_TELL", "CardWriter", "Doubt", "not_judged"]

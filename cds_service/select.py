@@ -1,0 +1,151 @@
+"""Outcomes × history → the cards of a response: ranking, merging and capping.
+
+A pure function. Nothing critical is ever dropped; what is capped is named in a card that is shown
+(`conventions.design` of the rule set, after the alert-fatigue literature it names).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from cds_service.chart.items import Finding, Undecided
+from cds_service.evaluate import Judgement, Outcome, keeps_own_card
+from cds_service.fhir.uncertain import UNKNOWN, instants
+from cds_service.knowledge.card import INDICATORS, Indicator
+
+Kind = Literal["shown", "merged", "withheld", "suppressed", "quiet", "unknown", "not-applicable"]
+
+CAPS: Final[Mapping[str, tuple[int, int]]] = {
+    "patient-view": (3, 5), "order-select": (2, 2), "order-sign": (2, 2), "encounter-discharge": (3, 3),
+}  # fmt: skip
+"""By hook: the most cards that are not critical, and the most cards at all."""
+FOLDED: Final = "critical-findings"
+"""The id of the card that names the critical findings for which there is no card of their own."""
+
+
+@dataclass(slots=True, eq=False)
+class Shown:
+    """A card of the response. `lines` are the outcomes merged into it; `also` those that the cap held back.
+
+    A card without `outcome` folds the critical findings beyond the cap into one.
+    """
+
+    outcome: Outcome | None
+    lines: list[Outcome] = field(default_factory=list)
+    also: list[Outcome] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The id of its card definition."""
+        return self.outcome.card.id if self.outcome is not None else FOLDED
+
+    @property
+    def indicator(self) -> Indicator:
+        """How urgent it is."""
+        return (self.outcome.indicator if self.outcome is not None else None) or "critical"
+
+
+@dataclass(slots=True, eq=False)
+class Placement:
+    """What became of one outcome."""
+
+    kind: Kind
+    reason: str = ""
+    into: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Selection:
+    """The cards to show, in their order, and what became of each outcome, by card id."""
+
+    cards: list[Shown]
+    placements: dict[str, Placement]
+
+
+def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Selection:
+    """The cards of a response. `history` says, by card id, why a card that holds is withheld now (a recent override)."""
+    placements: dict[str, Placement] = {}
+    candidates: list[Outcome] = []
+    for outcome in judgement.outcomes:
+        placement = _set_aside(outcome, history or {})
+        if placement is None:
+            candidates.append(outcome)
+        else:
+            placements[outcome.card.id] = placement
+    candidates.sort(key=lambda outcome: _rank(outcome, judgement))
+    shown = _merge(candidates, placements)
+    carriers = frozenset(card.merge_into for card in judgement.knowledge.order if card.merge_into is not None)
+    return Selection(_cap(shown, placements, carriers, *CAPS[judgement.chart.hook]), placements)
+
+
+def _set_aside(outcome: Outcome, history: Mapping[str, str]) -> Placement | None:
+    card = outcome.card
+    if outcome.not_for:
+        return Placement("not-applicable", outcome.not_for)
+    if outcome.verdict != "holds":
+        return Placement(outcome.verdict, outcome.reason if outcome.verdict == "suppressed" else "")
+    if card.status == "silent":
+        return Placement("withheld", "its status is silent")
+    if card.waits_for:
+        return Placement("withheld", f"it waits for codes of {', '.join(card.waits_for)}")
+    if card.id in history:
+        return Placement("withheld", history[card.id])
+    return None
+
+
+def _rank(outcome: Outcome, judgement: Judgement) -> tuple[int, int, int, int]:
+    """Indicator, priority, newest data, linked to a symptom."""
+    newest, linked = 0, 1
+    for slot in outcome.card.uses:
+        value = outcome.frame[slot]
+        items: list[Any] = value if isinstance(value, list) else value.certain if isinstance(value, Undecided) else [value]
+        for item in items:
+            date = getattr(item, "date", None)
+            if date is not None and date is not UNKNOWN:
+                newest = max(newest, instants(date)[1])
+            linked = 0 if isinstance(item, Finding) else linked
+    return INDICATORS.index(outcome.indicator or "info"), outcome.card.priority, -newest, linked
+
+
+def _merge(candidates: list[Outcome], placements: dict[str, Placement]) -> list[Shown]:
+    shown = {outcome.card.id: Shown(outcome) for outcome in candidates}
+    for outcome in candidates:
+        into = outcome.card.merge_into
+        if into in shown and not keeps_own_card(outcome):
+            shown[into].lines.append(outcome)
+            del shown[outcome.card.id]
+            placements[outcome.card.id] = Placement("merged", into=into)
+    return list(shown.values())
+
+
+def _cap(
+    shown: list[Shown], placements: dict[str, Placement], carriers: frozenset[str], most_others: int, ceiling: int
+) -> list[Shown]:
+    critical = [one for one in shown if one.indicator == "critical"]
+    others = [one for one in shown if one.indicator != "critical"]
+    carrier = next((one for one in others if one.id in carriers), None)
+    if carrier is not None:
+        others.remove(carrier)
+        others.insert(0, carrier)
+    crowded = len(others) > most_others or len(critical) + len(others) > ceiling
+    room = ceiling - (1 if carrier is not None and (carrier.lines or crowded) else 0)
+    if len(critical) > room:
+        critical, folded = critical[: room - 1], critical[room - 1 :]
+        critical.append(Shown(None, [one.outcome for one in folded if one.outcome is not None]))
+        for one in folded:
+            placements[one.id] = Placement("merged", "there is room for few cards", FOLDED)
+    kept = others[: max(min(most_others, ceiling - len(critical)), 0)]
+    cards = [*critical, *(one for one in shown if one in kept)]
+    for one in cards:
+        if one.outcome is not None:
+            placements[one.id] = Placement("shown")
+    for one in others[len(kept) :]:
+        if carrier is not None and one.outcome is not None:
+            carrier.lines.append(one.outcome)
+            placements[one.id] = Placement("merged", "there is room for few cards", carrier.id)
+        elif one.outcome is not None:
+            placements[one.id] = Placement("withheld", "there is room for few cards; the last card names it")
+            cards[-1].also.append(one.outcome)
+    return cards
