@@ -18,7 +18,8 @@ from cds_service.knowledge.card import Card, Offer, Suggestion
 from cds_service.knowledge.sources import OVERRIDE_SYSTEM
 from cds_service.knowledge.suggestions import patient_field
 from cds_service.knowledge.syntax import Named
-from cds_service.knowledge.text import SUMMARY_LIMIT, Shown as ShownValue
+from cds_service.knowledge.text import SUMMARY_LIMIT
+from cds_service.knowledge.text import Shown as ShownValue
 from cds_service.select import FOLDED, Selection, Shown
 
 EXTENSION: Final = "org.leg-weakness-cds"
@@ -39,14 +40,18 @@ class CardWriter:
 
     def cards(self, selection: Selection) -> list[dict[str, Any]]:
         """The cards without uuids, as CDS Hooks 2.0.1 has them (section Card Attributes)."""
-        return [self._card(shown) if shown.outcome is not None else self._folded(shown) for shown in selection.cards]
+        return [self.card(shown) for shown in selection.cards]
 
-    def _card(self, shown: Shown) -> dict[str, Any]:
+    def card(self, shown: Shown) -> dict[str, Any]:
+        """One card, without uuids."""
         outcome = shown.outcome
-        assert outcome is not None  # noqa: S101 - the caller's condition
+        if outcome is None:
+            return self._folded(shown)
         card = outcome.card
         detail = self._fill(outcome, card.detail.names, card.detail.fill, shown.lines, in_full=True)
-        notes = [f"Preliminary result: {card.title.lower()} is shown as a warning at most."] if outcome.preliminary else []
+        notes = (
+            [f"Preliminary result: {card.title.lower()} is shown as a warning at most."] if outcome.preliminary else []
+        )
         notes += [f"{exception.reason}" for exception in outcome.exceptions]
         if shown.also:
             notes.append("Also found: " + "; ".join(self.line(one) for one in shown.also) + ".")
@@ -98,9 +103,7 @@ class CardWriter:
         """A finding as a line in another card."""
         return self.summary(outcome) + (" (preliminary)" if outcome.preliminary else "")
 
-    def _fill(
-        self, outcome: Outcome, names: Iterable[str], fill: Any, lines: list[Outcome], *, in_full: bool
-    ) -> str:
+    def _fill(self, outcome: Outcome, names: Iterable[str], fill: Any, lines: list[Outcome], *, in_full: bool) -> str:
         values: dict[str, object] = {}
         for name in names:
             if name == "merged":
@@ -137,18 +140,26 @@ class CardWriter:
             if guideline.url
         ]  # fmt: skip
 
-    def _suggestion(self, offer: Offer, outcome: Outcome) -> dict[str, Any] | None:
-        actions: list[dict[str, Any]] = []
-        label = offer.label
+    def offered(self, outcome: Outcome) -> list[str]:
+        """The ids of the suggestions that a card offers on this chart."""
+        return [one.id for offer in outcome.card.offers for one, _ in self._members(offer, outcome)]
+
+    def _members(self, offer: Offer, outcome: Outcome) -> list[tuple[Suggestion, list[dict[str, Any]]]]:
+        found = []
         for id_, condition in offer.members:
-            if condition is not None and condition.run(outcome.frame) is not True:
-                continue
-            suggestion = self.knowledge.suggestions[id_]
-            made = self._actions(suggestion)
-            if made and label is None:
-                label = suggestion.label
-            actions += made
-        return {"label": label, "actions": actions} if actions and label is not None else None
+            if condition is None or condition.run(outcome.frame) is True:
+                suggestion = self.knowledge.suggestions[id_]
+                actions = self._actions(suggestion)
+                if actions:
+                    found.append((suggestion, actions))
+        return found
+
+    def _suggestion(self, offer: Offer, outcome: Outcome) -> dict[str, Any] | None:
+        members = self._members(offer, outcome)
+        if not members:
+            return None
+        actions = [action for _, made in members for action in made]
+        return {"label": offer.label or members[0][0].label, "actions": actions}
 
     def _actions(self, suggestion: Suggestion) -> list[dict[str, Any]]:
         if suggestion.left_out_when is not None and self._items(suggestion.left_out_when):

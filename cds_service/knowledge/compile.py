@@ -120,7 +120,7 @@ def _exists(e: s.Exists, allocate: Allocate) -> Run:
     def exists(frame: Frame) -> Any:
         value = of(frame)
         if isinstance(value, list):
-            return bool(value)
+            return any(one is not None for one in value)
         if isinstance(value, Undecided):
             return True if value.certain else UNKNOWN
         return UNKNOWN

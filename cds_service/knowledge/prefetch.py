@@ -33,7 +33,7 @@ _USAGE: Final = (
 )
 
 
-def cards_of(hook: str, cards: Mapping[str, Card], statuses: Iterable[str] = ("active", "silent")) -> list[Card]:
+def cards_of(hook: str, cards: Mapping[str, Card], statuses: Iterable[str]) -> list[Card]:
     """The cards a service judges: those of its hook, and those that they name."""
     wanted = [card for card in cards.values() if hook in card.hooks and card.status in statuses]
     reached: dict[str, Card] = {}
@@ -56,11 +56,14 @@ def facts_of(card: Card, suggestions: Mapping[str, Suggestion]) -> set[Fact]:
     return facts
 
 
-def services(cards: Mapping[str, Card], suggestions: Mapping[str, Suggestion], codes: Codes) -> tuple[Service, ...]:
-    """One service for each hook that a card names."""
+def services(
+    cards: Mapping[str, Card], suggestions: Mapping[str, Suggestion], codes: Codes, *, also_drafts: bool = False
+) -> tuple[Service, ...]:
+    """One service for each hook that a card names; with `also_drafts`, cards of status draft count too."""
+    statuses = ("active", "silent", "draft") if also_drafts else ("active", "silent")
     found = []
     for hook in HOOKS:
-        judged = cards_of(hook, cards)
+        judged = cards_of(hook, cards, statuses)
         if not any(hook in card.hooks for card in judged):
             continue
         facts = {fact for card in judged for fact in facts_of(card, suggestions)}

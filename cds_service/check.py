@@ -1,0 +1,117 @@
+"""`cds-service check`: the knowledge read, checked and compiled, and every case of every card run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import click
+
+from cds_service.evaluate import evaluate
+from cds_service.explain import missing
+from cds_service.hooks.call import chart_of
+from cds_service.hooks.cards import CardWriter
+from cds_service.hooks.errors import Refused
+from cds_service.hooks.request import read_request
+from cds_service.knowledge.cases import NOW, Case, read_cases, request_body
+from cds_service.knowledge.knowledge import Knowledge
+from cds_service.knowledge.load import load_knowledge
+from cds_service.knowledge.prefetch import services
+from cds_service.knowledge.reading import KnowledgeError, Problems
+from cds_service.knowledge.services import Service
+from cds_service.select import Shown, select
+
+_NOW = int(NOW.timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A case whose outcome differs: what was found, what was expected."""
+
+    case: Case
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.case.path}:{self.case.line}: {self.case}: found {self.found}; expected {self.expected}"
+
+
+def all_cases(knowledge: Knowledge) -> list[Case]:
+    """The cases of all cards that are not retired. Raises KnowledgeError when one cannot be read."""
+    problems = Problems()
+    found = [case for card in knowledge.order for case in read_cases(card, knowledge, problems)]
+    problems.check()
+    return found
+
+
+@lru_cache(maxsize=4)
+def _services(knowledge: Knowledge) -> dict[str, Service]:
+    found = services(knowledge.cards, knowledge.suggestions, knowledge.codes, also_drafts=True)
+    return {service.hook: service for service in found}
+
+
+def run_case(case: Case, knowledge: Knowledge) -> list[Failure]:
+    """Send a case the way a client would and compare what comes out; nothing when all is as expected."""
+    service = _services(knowledge)[case.hook]
+    try:
+        request = read_request(request_body(case, service), service)
+    except Refused as error:
+        return [Failure(case, f"a refusal with status {error.status} ({error})", case.expect)]
+    judgement = evaluate(chart_of(request, knowledge.codes, _NOW), knowledge, also_drafts=True)
+    outcome = judgement.by_id[case.card]
+    verdict: str = "not-applicable" if outcome.not_for else outcome.verdict
+    found = str(outcome.indicator) if verdict == "holds" else verdict
+    lacks = missing(outcome, judgement)
+    if found != case.expect:
+        return [Failure(case, found, case.expect), *_explained(case, [f"{one.fact} {one.reason}" for one in lacks])]
+    failures = []
+    for fact in case.missing:
+        if fact not in {one.fact for one in lacks}:
+            named = ", ".join(one.fact for one in lacks) or "nothing"
+            failures.append(Failure(case, f"missing: {named}", f"missing: {fact}"))
+    if case.says or case.suggests:
+        writer = CardWriter(judgement)
+        selection = select(judgement)
+        shown = next((one for one in selection.cards if one.id == case.card), Shown(outcome))
+        card = writer.card(shown)
+        text = " ".join(f"{card['summary']}\n{card['detail']}".split())
+        failures += [Failure(case, f"the text: {text}", f"'{words}' in it") for words in case.says if words not in text]
+        offered = writer.offered(outcome)
+        failures += [
+            Failure(case, f"the suggestions {', '.join(offered) or 'none'}", f"{id_} among them")
+            for id_ in case.suggests
+            if id_ not in offered
+        ]
+    return failures
+
+
+def _explained(case: Case, lacks: list[str]) -> Iterator[Failure]:
+    if lacks:
+        yield Failure(case, f"missing: {', '.join(lacks)}", "(as above)")
+
+
+def run_check(folder: Path) -> int:
+    """Print every mistake and every failed case; the exit code: 0 when there is none."""
+    try:
+        knowledge = load_knowledge(folder)
+        cases = all_cases(knowledge)
+    except KnowledgeError as error:
+        click.echo(str(error))
+        click.echo(f"{len(error.problems)} mistakes in the knowledge.")
+        return 1
+    failures = [failure for case in cases for failure in run_case(case, knowledge)]
+    for failure in failures:
+        click.echo(str(failure))
+    by_status: dict[str, int] = {}
+    for card in knowledge.cards.values():
+        by_status[card.status] = by_status.get(card.status, 0) + 1
+        if card.waits_for:
+            click.echo(f"{card.id} is silent: it waits for codes of {', '.join(card.waits_for)}")
+    counted = ", ".join(f"{count} {status}" for status, count in by_status.items())
+    failed = len({failure.case for failure in failures})
+    click.echo(f"Knowledge {knowledge.version}: {len(knowledge.cards)} cards ({counted}), {len(knowledge.suggestions)} "
+               f"suggestions, {len(knowledge.claims)} claims, {len(knowledge.guidelines)} guidelines.")  # fmt: skip
+    click.echo(f"{len(cases) - failed} cases passed, {failed} failed.")
+    return 1 if failures else 0

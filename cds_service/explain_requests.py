@@ -1,0 +1,186 @@
+"""`cds-service explain`: why each card did or did not appear, for people or as one line of JSON a request."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cds_service.evaluate import Outcome
+from cds_service.explain import Because, Missing, because, facts, missing
+from cds_service.hooks.call import Answer, answer, unreadable_resources
+from cds_service.hooks.envelope import hook_of
+from cds_service.hooks.errors import NotFound, Refused, operation_outcome
+from cds_service.knowledge.knowledge import Knowledge
+from cds_service.knowledge.load import load_knowledge
+from cds_service.knowledge.reading import KnowledgeError
+
+_COLOURS: Final = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+_STYLES: Final = {"shown": "bold", "merged": "bold", "unknown": "magenta", "quiet": "dim", "not-applicable": "dim"}
+
+
+def run_explain(
+    folder: Path, paths: Sequence[str], *, service_id: str | None, now: str | None, as_json: bool
+) -> int:
+    """Explain each request in turn; the exit code: 0 when all were answered, 1 when one was refused, 2 for bad arguments."""
+    try:
+        moment = _moment(now)
+        knowledge = load_knowledge(folder)
+        bodies = [(path, _read(path)) for path in paths]
+    except KnowledgeError as error:
+        click.echo(f"The knowledge has mistakes.\n{error}", err=True)
+        return 2
+    except (ValueError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
+        return 2
+    refused = False
+    for path, body in bodies:
+        try:
+            answered = answer(knowledge, _service(knowledge, body, service_id), body, moment)
+        except Refused as error:
+            refused = True
+            _tell_refused(path, error, as_json)
+            continue
+        if as_json:
+            click.echo(json.dumps(explained(answered, knowledge), ensure_ascii=False))
+        else:
+            _print(path, answered)
+    return 1 if refused else 0
+
+
+def _moment(now: str | None) -> int:
+    if now is None:
+        return int(datetime.now(UTC).timestamp() * 1000)
+    try:
+        moment = datetime.fromisoformat(now)
+    except ValueError:
+        raise ValueError(f"--now: found '{now}', expected a time such as 2026-11-20T10:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"--now: found '{now}' without a time zone, expected one such as 2026-11-20T10:00:00Z")
+    return int(moment.timestamp() * 1000)
+
+
+def _read(path: str) -> bytes:
+    if path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror})") from None
+
+
+def _service(knowledge: Knowledge, body: bytes, service_id: str | None) -> str:
+    if service_id is not None:
+        if knowledge.service(service_id) is None:
+            known = ", ".join(service.id for service in knowledge.services)
+            raise NotFound(f"No service has this id. Services: {known}.")
+        return service_id
+    hook = hook_of(body)
+    for service in knowledge.services:
+        if service.hook == hook:
+            return service.id
+    raise NotFound("No service is for the hook of this request.")
+
+
+def _tell_refused(path: str, error: Refused, as_json: bool) -> None:
+    outcome = json.loads(operation_outcome(error))
+    if as_json:
+        click.echo(json.dumps({"error": {"status": error.status, "outcome": outcome}}, ensure_ascii=False))
+        return
+    click.echo(f"{path}: refused with status {error.status}")
+    for issue in outcome["issue"]:
+        click.echo(f"  {issue.get('diagnostics') or issue.get('details', {}).get('text', issue['code'])}")
+
+
+def explained(answered: Answer, knowledge: Knowledge) -> dict[str, Any]:
+    """The explanation of an answer as plain data, as `explain --json` prints it."""
+    judgement = answered.judgement
+    moment = datetime.fromtimestamp(judgement.chart.now / 1000, UTC)
+    return {
+        "service": answered.request.service_id,
+        "now": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "knowledge": knowledge.version,
+        "outcomes": [_outcome(outcome, answered) for outcome in judgement.outcomes],
+        "unreadable": unreadable_resources(judgement.chart),
+        "skipped": dict(judgement.chart.skipped),
+        "cards": answered.cards,
+    }
+
+
+def _outcome(outcome: Outcome, answered: Answer) -> dict[str, Any]:
+    placement = answered.selection.placements[outcome.card.id]
+    reasons, lacks = because(outcome), missing(outcome, answered.judgement)
+    found: dict[str, Any] = {"card": outcome.card.id, "outcome": placement.kind}
+    if outcome.indicator is not None and placement.kind in ("shown", "merged", "withheld", "suppressed"):
+        found["indicator"] = outcome.indicator
+    if placement.reason or outcome.reason:
+        found["reason"] = placement.reason or outcome.reason
+    if placement.into:
+        found["into"] = placement.into
+    if outcome.preliminary:
+        found["preliminary"] = True
+    found["because"] = [
+        {"condition": one.condition, "is": one.value, "facts": list(one.facts), "line": one.line} for one in reasons
+    ]
+    found["missing"] = [_missing(one) for one in lacks]
+    found["facts"] = facts(outcome, answered.judgement, _names(outcome, reasons, lacks))
+    return found
+
+
+def _names(outcome: Outcome, reasons: list[Because], lacks: list[Missing]) -> list[str]:
+    names = [name for one in reasons for name in one.facts] + [one.fact for one in lacks]
+    if outcome.verdict in ("holds", "suppressed"):
+        names += sorted(outcome.card.summary.names | outcome.card.detail.names)
+    return list(dict.fromkeys(names))
+
+
+def _missing(one: Missing) -> dict[str, Any]:
+    found: dict[str, Any] = {"fact": one.fact, "reason": one.reason, "could_be": one.could_be}
+    if one.within:
+        found["within"] = one.within
+    if one.details:
+        found["details"] = list(one.details)
+    return found
+
+
+def _print(path: str, answered: Answer) -> None:
+    console = Console()
+    data = explained(answered, answered.judgement.knowledge)
+    console.print(f"[bold]{escape(path)}[/bold]: {data['service']} at {data['now']}, knowledge {data['knowledge']}")
+    table = Table(show_lines=False, expand=True)
+    for heading in ("card", "outcome", "because", "missing"):
+        table.add_column(heading, overflow="fold", ratio=1 if heading in ("card", "outcome") else 3)
+    for one in data["outcomes"]:
+        indicator = one.get("indicator", "")
+        kind = f"[{_STYLES.get(one['outcome'], 'none')}]{one['outcome']}[/]"
+        if indicator:
+            kind += f" [{_COLOURS[indicator]}]{indicator}[/]"
+        reasons = [f"{reason['condition']} is {str(reason['is']).lower()} (line {reason['line']})" for reason in one["because"]]
+        if "reason" in one:
+            reasons.insert(0, one["reason"])
+        if "into" in one:
+            reasons.insert(0, f"a line of {one['into']}")
+        table.add_row(
+            one["card"], kind, escape("\n".join(reasons)), escape("\n".join(_words(lack) for lack in one["missing"]))
+        )
+    console.print(table)
+    for resource in data["unreadable"]:
+        console.print(f"not read: {escape(resource['resource'])}: {escape(resource['reason'])}")
+    for card in data["cards"]:
+        console.print(f"[{_COLOURS[card['indicator']]}]{card['indicator']}[/] {escape(card['summary'])}")
+    if not data["cards"]:
+        console.print("no cards")
+
+
+def _words(lack: dict[str, Any]) -> str:
+    where = f" within {lack['within']}" if "within" in lack else ""
+    details = f" ({'; '.join(lack['details'])})" if "details" in lack else ""
+    return f"{lack['fact']}: {lack['reason']}{where}{details}; could be {lack['could_be']}"
