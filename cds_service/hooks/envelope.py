@@ -59,7 +59,7 @@ def read_envelope(body: bytes) -> Envelope:
     Raises BadRequest when the body is not one JSON object in UTF-8 without a byte order mark, is nested too deeply, or
     when a key stands twice in it or in prefetch. Resources stay unread: what is wrong in one costs only itself.
     """
-    _require_text(body)
+    require_text(body)
     try:
         known = _known.decode(body)
         members = {name: value for name in _Known.__struct_fields__ if (value := getattr(known, name)) is not UNSET}
@@ -105,7 +105,8 @@ def is_null(raw: Raw) -> bool:
     return memoryview(raw)[0] == _NULL
 
 
-def _require_text(body: bytes) -> None:
+def require_text(body: bytes) -> None:
+    """Raise BadRequest when the body is empty, no UTF-8, or begins with a byte order mark."""
     if not body:
         raise BadRequest([Issue("required", "body: expected a JSON object, found nothing.", "body")])
     if body.startswith(b"\xef\xbb\xbf"):

@@ -35,9 +35,9 @@ class Text(fields.String):
         super().__init__(validate=checks, error_messages=expecting(expected), **options)
 
 
-def expecting(expected: str) -> dict[str, str | list[Any] | dict[Any, Any]]:
+def expecting(expected: str) -> dict[str, Any]:
     """The error messages of a field, all of which say what was expected."""
-    return {error: expected for error in ("required", "null", "invalid", "invalid_utf8", "type", "too_large")}
+    return dict.fromkeys(("required", "null", "invalid", "invalid_utf8", "type", "too_large"), expected)
 
 
 def load(schema: Schema, data: Any, field: str = "") -> Any:

@@ -14,32 +14,27 @@ from cds_service.hooks.errors import BadRequest, DataMissing, Issue
 from cds_service.knowledge.services import Service
 
 
-class Search(msgspec.Struct, frozen=True, gc=False):
-    """Why an entry is in a search result: `match`, `include` or `outcome`."""
-
-    mode: str | None = None
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """One entry of a Bundle: its resource, unread (`null` when there is none), and the address others refer to."""
-
-    resource: Raw = Raw(b"null")
-    full_url: str | None = None
-    search: Search | None = None
-
-
 class Prefetch(msgspec.Struct, frozen=True, kw_only=True):
     """The prefetch of one request.
 
-    `supplied` holds the resources of every key that was answered, none when there are none to be had. Of the keys in
-    `partial` only a part came (the first page, or the search also reported an error). The queries of `failed` failed,
-    and `absent` were not sent.
+    `supplied` holds what came for every key that was answered: a resource, a Bundle, or `null` when there is nothing
+    to be had. Of the keys in `partial` only a part came (the first page, or the search also reported an error). The
+    queries of `failed` failed, and `absent` were not sent.
     """
 
-    supplied: dict[str, list[Entry]]
+    supplied: dict[str, Raw]
     partial: tuple[str, ...]
     failed: tuple[str, ...]
     absent: tuple[str, ...]
+
+
+class _Search(msgspec.Struct, gc=False):
+    mode: str | None = None
+
+
+class _Entry(msgspec.Struct, gc=False):
+    resource: Raw = Raw(b"null")
+    search: _Search | None = None
 
 
 class _Link(msgspec.Struct, gc=False):
@@ -54,7 +49,7 @@ class _Resource(msgspec.Struct, rename="camel"):
     """What tells a Bundle, an OperationOutcome and any other resource apart."""
 
     resource_type: str | None = None
-    entry: list[Entry] | None = None
+    entry: list[_Entry] | None = None
     link: list[_Link] | None = None
     issue: list[_Issue] | None = None
 
@@ -64,6 +59,7 @@ _members: Final = msgspec.json.Decoder(dict[str, Raw])
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _READ: Final = re.compile(r"([A-Z][A-Za-z]+)/")
 _FAILURES: Final = ("error", "fatal")
+_State = Literal["whole", "partial", "failed", "absent"]
 
 
 class _Malformed(Exception):
@@ -76,18 +72,18 @@ def read_prefetch(sent: Mapping[str, Raw], service: Service) -> Prefetch:
     Raises BadRequest, naming the keys, when a value is not what a FHIR server can answer; and DataMissing when a
     required key is absent or its query failed.
     """
-    supplied: dict[str, list[Entry]] = {}
-    keys: dict[str, list[str]] = {"partial": [], "failed": [], "absent": []}
+    supplied: dict[str, Raw] = {}
+    keys: dict[_State, list[str]] = {"partial": [], "failed": [], "absent": []}
     malformed = []
     for key, template in service.prefetch.items():
         raw = sent.get(key)
         try:
-            entries, state = _read(raw, template) if raw is not None else ([], "absent")
+            state: _State = "absent" if raw is None else _state(raw, template)
         except _Malformed as error:
             malformed.append(Issue("structure", f"prefetch.{key}: {error}", f"prefetch.{key}"))
             continue
-        if state in ("whole", "partial"):
-            supplied[key] = entries
+        if raw is not None and state in ("whole", "partial"):
+            supplied[key] = raw
         if state != "whole":
             keys[state].append(key)
     if malformed:
@@ -100,52 +96,48 @@ def read_prefetch(sent: Mapping[str, Raw], service: Service) -> Prefetch:
     )
 
 
-def read_bundle(raw: Raw, field: str) -> list[Entry]:
-    """The entries of a Bundle in the context. Raises BadRequest that names `field` when it is no Bundle."""
+def require_bundle(raw: Raw, field: str) -> None:
+    """Raise BadRequest that names `field` when it holds no Bundle."""
     try:
         found = _decode(raw)
         if found.resource_type != "Bundle":
             raise _Malformed(f"expected a Bundle, found {_name(raw, found)}.")
     except _Malformed as error:
         raise BadRequest([Issue("structure", f"{field}: {error}", field)]) from None
-    return found.entry or []
 
 
-def _read(raw: Raw, template: str) -> tuple[list[Entry], Literal["whole", "partial", "failed"]]:
+def _state(raw: Raw, template: str) -> _State:
     if kind(raw) == "null":
-        return [], "whole"
+        return "whole"
     read = _READ.match(template)
     expected = read[1] if read else "Bundle"
     found = _decode(raw)
     if found.resource_type == "OperationOutcome":
-        return [], "failed"
+        return "failed"
     if found.resource_type == "Bundle":
-        return _search_result(found)
+        return _search_state(found)
     if found.resource_type != expected:
         raise _Malformed(f"expected a {expected}, found {_name(raw, found)}.")
-    return [Entry(raw)], "whole"
+    return "whole"
 
 
-def _search_result(bundle: _Resource) -> tuple[list[Entry], Literal["whole", "partial", "failed"]]:
+def _search_state(bundle: _Resource) -> _State:
     entries = bundle.entry or []
-    partial = any(link.relation == "next" for link in bundle.link or ())
     outcomes = [entry for entry in entries if entry.search is not None and entry.search.mode == "outcome"]
-    if outcomes:
-        entries = [entry for entry in entries if entry.search is None or entry.search.mode != "outcome"]
-    elif len(entries) == 1 and _severities(entries[0]) is not None:
-        outcomes, entries = entries, []
-    if any(severity in _FAILURES for outcome in outcomes for severity in _severities(outcome) or ()):
-        return entries, "partial" if entries else "failed"
-    return entries, "partial" if partial else "whole"
+    if not outcomes and len(entries) == 1:
+        outcomes = entries
+    if any(_failed(outcome) for outcome in outcomes):
+        return "failed" if len(outcomes) == len(entries) else "partial"
+    return "partial" if any(link.relation == "next" for link in bundle.link or ()) else "whole"
 
 
-def _severities(entry: Entry) -> list[str | None] | None:
-    """The severities of an entry that is an OperationOutcome, else None."""
+def _failed(entry: _Entry) -> bool:
+    """Whether the entry is an OperationOutcome that tells of an error."""
     try:
         found = _resource.decode(entry.resource)
-    except msgspec.MsgspecError:
-        return None
-    return [issue.severity for issue in found.issue or ()] if found.resource_type == "OperationOutcome" else None
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return found.resource_type == "OperationOutcome" and any(i.severity in _FAILURES for i in found.issue or ())
 
 
 def _decode(raw: Raw) -> _Resource:

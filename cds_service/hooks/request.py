@@ -12,19 +12,20 @@ from urllib.parse import urlsplit
 
 import msgspec
 from marshmallow import ValidationError, fields, validates_schema
+from msgspec import Raw
 
 from cds_service.hooks.envelope import is_null, read_envelope, read_object, read_value
 from cds_service.hooks.errors import BadRequest
 from cds_service.hooks.fields import Members, Text, expecting, load, unexpected
-from cds_service.hooks.prefetch import Entry, Prefetch, read_bundle, read_prefetch
+from cds_service.hooks.prefetch import Prefetch, read_prefetch, require_bundle
 from cds_service.knowledge.services import Hook, Service
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asks. Resources are unread; `drafts` are those of `context.draftOrders`, orders or not.
+    """What a client asks, with the resources it sent unread.
 
-    `patient_id` is the bare id. `selections` (order-select) are relative references into `drafts`, such as
-    `MedicationRequest/d1`. `encounter_id` and `fhir_server` are None when not sent.
+    `patient_id` is the bare id. `draft_orders` is the Bundle of that name, `selections` (order-select) refer into it,
+    such as `MedicationRequest/d1`. `encounter_id`, `draft_orders` and `fhir_server` are None when not sent.
     """
 
     service_id: str
@@ -34,7 +35,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     patient_id: str
     encounter_id: str | None
     selections: tuple[str, ...]
-    drafts: list[Entry]
+    draft_orders: Raw | None
     prefetch: Prefetch
     fhir_server: str | None
 
@@ -45,24 +46,24 @@ def read_request(body: bytes, service: Service) -> Request:
     Raises BadRequest, with an issue for every field that is wrong, or DataMissing when required prefetch was not sent.
     """
     envelope = read_envelope(body)
-    context = envelope.fields.pop("context", None)
-    members = {name: read_value(raw, name) for name, raw in envelope.fields.items() if name != "fhirAuthorization"}
+    members = {name: read_value(raw, name) for name, raw in envelope.fields.items() if name not in _APART}
     authorization = envelope.fields.get("fhirAuthorization")
     if authorization is not None and not is_null(authorization):
         granted = read_object(bytes(authorization), "fhirAuthorization").items()
         members["fhirAuthorization"] = {name: read_value(raw, f"fhirAuthorization.{name}") for name, raw in granted}
+    context = envelope.fields.get("context")
+    if context is not None and not is_null(context):
+        members["context"] = context
     asked = load(_ENVELOPE, members)
     if asked["hook"] != service.hook:
         found = asked["hook"] if _HOOK.fullmatch(asked["hook"]) else "another"
         raise BadRequest([unexpected("hook", f"{service.hook}, the hook of this service", found)])
-    if context is None or is_null(context):
-        raise BadRequest([unexpected("context", "an object", "nothing", "required")])
     given: dict[str, Any] = {}
-    drafts: list[Entry] = []
-    for name, raw in read_object(bytes(context), "context").items():
+    draft_orders = None
+    for name, raw in read_object(bytes(asked["context"]), "context").items():
         if name == "draftOrders" and not is_null(raw):
-            drafts = read_bundle(raw, "context.draftOrders")
-            given[name] = True
+            require_bundle(raw, "context.draftOrders")
+            draft_orders = given[name] = raw
         else:
             given[name] = read_value(raw, f"context.{name}")
     said = load(_CONTEXTS[service.hook], given, "context")
@@ -74,12 +75,13 @@ def read_request(body: bytes, service: Service) -> Request:
         patient_id=said["patientId"].removeprefix("Patient/"),
         encounter_id=said["encounterId"].removeprefix("Encounter/") if "encounterId" in said else None,
         selections=tuple(said.get("selections", ())),
-        drafts=drafts,
+        draft_orders=draft_orders,
         prefetch=read_prefetch(envelope.prefetch or {}, service),
         fhir_server=asked.get("fhirServer"),
     )
 
 
+_APART: Final = ("context", "fhirAuthorization")
 _HOOK: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ID: Final = r"[A-Za-z0-9._\-]{1,64}"
 _USER: Final = "a reference such as Practitioner/123"
@@ -98,6 +100,7 @@ class _Authorization(Members):
 class _Envelope(Members):
     hook = Text("the name of a hook", longest=200, required=True)
     hookInstance = Text("a UUID", longest=100, required=True)
+    context = fields.Raw(required=True, error_messages=expecting("an object"))
     fhirServer = Text("a URL")
     fhirAuthorization = fields.Nested(_Authorization, error_messages=expecting("an object"))
     extension = fields.Dict(error_messages=expecting("an object"))

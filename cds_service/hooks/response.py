@@ -1,0 +1,133 @@
+"""The response: cards with their uuids, checked once more before they leave (CDS Hooks 2.0.1, card attributes)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+
+Card = dict[str, Any]
+"""A card as CDS Hooks writes it in JSON."""
+
+LONGEST_SUMMARY: Final = 139
+"""Characters of a summary: fewer than 140."""
+INDICATORS: Final = ("info", "warning", "critical")
+_SELECTION: Final = ("at-most-one", "any")
+_ACTIONS: Final = ("create", "update", "delete")
+_LINKS: Final = ("absolute", "smart")
+_URL: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
+_REFERENCE: Final = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64}")
+
+
+class BadResponse(Exception):
+    """What we were about to send breaks the specification: a fault of ours. `problems` holds path and rule of each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problems))
+
+
+def with_uuids(cards: Sequence[Card]) -> list[Card]:
+    """The cards with a new uuid on each card and each suggestion, by which feedback will name them."""
+    return [_with_uuid(card) for card in cards]
+
+
+def response(cards: Sequence[Card], extension: dict[str, Any] | None = None) -> bytes:
+    """The JSON of a response with `cards`, which have their uuids, and an extension object when there is one.
+
+    Raises BadResponse when a card breaks a rule of the specification, or anything in it is null or empty.
+    """
+    body: dict[str, Any] = {"cards": list(cards)}
+    if extension:
+        body["extension"] = extension
+    problems = [*_empty(body, ""), *_card_problems(cards)]
+    if problems:
+        raise BadResponse(problems)
+    return msgspec.json.encode(body)
+
+
+def _with_uuid(card: Card) -> Card:
+    identified = {"uuid": str(uuid4()), **card}
+    if "suggestions" in card:
+        identified["suggestions"] = [
+            {"label": suggestion["label"], "uuid": str(uuid4())} | suggestion for suggestion in card["suggestions"]
+        ]
+    return identified
+
+
+def _empty(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _empty(inner, f"{path}.{name}")
+    elif isinstance(value, list) and value:
+        for index, inner in enumerate(value):
+            yield from _empty(inner, f"{path}[{index}]")
+    elif path != ".cards" and (value is None or value in ({}, []) or (isinstance(value, str) and not value.strip())):
+        yield f"{path}: null or empty"
+
+
+def _card_problems(cards: Sequence[Card]) -> Iterator[str]:
+    uuids = [part.get("uuid") for card in cards for part in (card, *card.get("suggestions", ()))]
+    if len(set(uuids)) != len(uuids):
+        yield "cards: a uuid stands twice"
+    for index, card in enumerate(cards):
+        for problem in _problems(card):
+            yield f"cards[{index}].{problem}"
+
+
+def _problems(card: Card) -> Iterator[str]:
+    summary = card.get("summary")
+    if not isinstance(summary, str) or len(summary.encode("utf-16-le")) > 2 * LONGEST_SUMMARY:
+        yield f"summary: expected at most {LONGEST_SUMMARY} characters"
+    if card.get("indicator") not in INDICATORS:
+        yield f"indicator: expected one of {', '.join(INDICATORS)}"
+    source = card.get("source", {})
+    if "label" not in source:
+        yield "source.label: missing"
+    yield from (
+        f"source.{name}: expected a URL"
+        for name in ("url", "icon")
+        if not _URL.fullmatch(source.get(name, "https://x"))
+    )
+    suggestions = card.get("suggestions", ())
+    if suggestions and card.get("selectionBehavior") not in _SELECTION:
+        yield f"selectionBehavior: expected one of {', '.join(_SELECTION)} with suggestions"
+    if sum(s.get("isRecommended", False) for s in suggestions) > 1 and card.get("selectionBehavior") != "any":
+        yield "suggestions: expected one recommended at most"
+    for suggestion in suggestions:
+        if "label" not in suggestion:
+            yield "suggestions.label: missing"
+        for action in suggestion.get("actions", ()):
+            yield from (f"suggestions.actions.{problem}" for problem in _action_problems(action))
+    for reason in card.get("overrideReasons", ()):
+        yield from (f"overrideReasons.{name}: missing" for name in ("code", "system", "display") if name not in reason)
+    for link in card.get("links", ()):
+        yield from (f"links.{problem}" for problem in _link_problems(link))
+    if not isinstance(card.get("extension", {}), dict):
+        yield "extension: expected an object"
+
+
+def _action_problems(action: dict[str, Any]) -> Iterator[str]:
+    kind = action.get("type")
+    if kind not in _ACTIONS:
+        yield f"type: expected one of {', '.join(_ACTIONS)}"
+    if "description" not in action:
+        yield "description: missing"
+    if kind == "delete":
+        if "resource" in action or not _REFERENCE.fullmatch(action.get("resourceId", "")):
+            yield "resourceId: expected Type/id and no resource"
+    elif "resourceType" not in action.get("resource", {}) or (kind == "update" and "id" not in action["resource"]):
+        yield "resource: expected a whole resource"
+
+
+def _link_problems(link: dict[str, Any]) -> Iterator[str]:
+    yield from (f"{name}: missing" for name in ("label", "url", "type") if name not in link)
+    if link.get("type") not in _LINKS:
+        yield f"type: expected one of {', '.join(_LINKS)}"
+    if not _URL.fullmatch(link.get("url", "")):
+        yield "url: expected a URL"
+    if "appContext" in link and link.get("type") != "smart":
+        yield "appContext: expected with smart links only"
