@@ -129,7 +129,7 @@ def _eligible(card: Card, outcome: Outcome, frame: list[Any], judgement: Judgeme
         return ""
     for fact in card.drafts:
         value = frame[judgement.knowledge.slot_of[fact]]
-        items = value.certain if isinstance(value, Undecided) else value
+        items: list[Any] = value.certain if isinstance(value, Undecided) else value
         if any(chart.hook == "order-sign" or item.id in chart.selected for item in items):
             return ""
     if chart.hook == "order-sign" and outcome.verdict == "holds" and outcome.indicator == "critical":

@@ -1,7 +1,7 @@
 """Why an outcome is what it is: the conditions that decided it, and what was missing.
 
-Explanations are computed when they are read, with the same closures that judged the chart, so that they cannot drift from
-the decision.
+Explanations are computed when they are read, with the same closures that judged the chart, so that they cannot drift
+from the decision.
 """
 
 from __future__ import annotations
@@ -162,7 +162,11 @@ def _missing_in(leaf: s.Expression, could_be: str, outcome: Outcome, judgement: 
         elif value:
             vague.append(_missing(named, "uncertain", could_be, []))
     for part in s.walk(leaf):
-        if isinstance(part, s.Call) and part.function in _PATIENT and not isinstance(part.run(outcome.frame), (int, float)):
+        if (
+            isinstance(part, s.Call)
+            and part.function in _PATIENT
+            and not isinstance(part.run(outcome.frame), (int, float))
+        ):
             found.append(Missing(_PATIENT[part.function], "not-found", could_be))
         if isinstance(part, s.Attribute) and part.text == "Patient.gender" and part.run(outcome.frame) is None:
             found.append(Missing("Patient.gender", "not-found", could_be))

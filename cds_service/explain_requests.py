@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import click
 from rich.console import Console
@@ -17,7 +18,7 @@ from rich.table import Table
 from cds_service.evaluate import Outcome
 from cds_service.explain import Because, Missing, because, facts, missing
 from cds_service.hooks.call import Answer, answer, unreadable_resources
-from cds_service.hooks.envelope import hook_of
+from cds_service.hooks.envelope import read_envelope, read_value
 from cds_service.hooks.errors import NotFound, Refused, operation_outcome
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
@@ -27,10 +28,10 @@ _COLOURS: Final = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 _STYLES: Final = {"shown": "bold", "merged": "bold", "unknown": "magenta", "quiet": "dim", "not-applicable": "dim"}
 
 
-def run_explain(
-    folder: Path, paths: Sequence[str], *, service_id: str | None, now: str | None, as_json: bool
-) -> int:
-    """Explain each request in turn; the exit code: 0 when all were answered, 1 when one was refused, 2 for bad arguments."""
+def run_explain(folder: Path, paths: Sequence[str], *, service_id: str | None, now: str | None, as_json: bool) -> int:
+    """Explain each request in turn; the exit code: 0 when all were answered, 1 when one was refused, 2 for bad
+    arguments.
+    """
     try:
         moment = _moment(now)
         knowledge = load_knowledge(folder)
@@ -83,7 +84,8 @@ def _service(knowledge: Knowledge, body: bytes, service_id: str | None) -> str:
             known = ", ".join(service.id for service in knowledge.services)
             raise NotFound(f"No service has this id. Services: {known}.")
         return service_id
-    hook = hook_of(body)
+    raw = read_envelope(body).fields.get("hook")
+    hook = read_value(raw, "hook") if raw is not None else None
     for service in knowledge.services:
         if service.hook == hook:
             return service.id
@@ -91,7 +93,7 @@ def _service(knowledge: Knowledge, body: bytes, service_id: str | None) -> str:
 
 
 def _tell_refused(path: str, error: Refused, as_json: bool) -> None:
-    outcome = json.loads(operation_outcome(error))
+    outcome = json.loads(operation_outcome(error, str(uuid4())))
     if as_json:
         click.echo(json.dumps({"error": {"status": error.status, "outcome": outcome}}, ensure_ascii=False))
         return
@@ -163,7 +165,9 @@ def _print(path: str, answered: Answer) -> None:
         kind = f"[{_STYLES.get(one['outcome'], 'none')}]{one['outcome']}[/]"
         if indicator:
             kind += f" [{_COLOURS[indicator]}]{indicator}[/]"
-        reasons = [f"{reason['condition']} is {str(reason['is']).lower()} (line {reason['line']})" for reason in one["because"]]
+        reasons = [
+            f"{reason['condition']} is {str(reason['is']).lower()} (line {reason['line']})" for reason in one["because"]
+        ]
         if "reason" in one:
             reasons.insert(0, one["reason"])
         if "into" in one:

@@ -65,7 +65,7 @@ class Selection:
 
 
 def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Selection:
-    """The cards of a response. `history` says, by card id, why a card that holds is withheld now (a recent override)."""
+    """The cards of a response; `history` says, by card id, why one that holds is withheld now (a recent override)."""
     placements: dict[str, Placement] = {}
     candidates: list[Outcome] = []
     for outcome in judgement.outcomes:
@@ -100,7 +100,8 @@ def _rank(outcome: Outcome, judgement: Judgement) -> tuple[int, int, int, int]:
     newest, linked = 0, 1
     for slot in outcome.card.uses:
         value = outcome.frame[slot]
-        items: list[Any] = value if isinstance(value, list) else value.certain if isinstance(value, Undecided) else [value]
+        certain = value.certain if isinstance(value, Undecided) else value
+        items: list[Any] = certain if isinstance(certain, list) else [certain]
         for item in items:
             date = getattr(item, "date", None)
             if date is not None and date is not UNKNOWN:

@@ -1,7 +1,7 @@
 """Filling facts from a chart: each fact is one value, a list, nothing, or something we cannot tell.
 
-Facts are filled from what the chart has, not from what cards ask: absent values stand in a prepared list, and only the code
-groups that the chart contains are visited, so that an absent fact costs nothing.
+Facts are filled from what the chart has, not from what cards ask: absent values stand in a prepared list, and only
+the code groups that the chart contains are visited, so that an absent fact costs nothing.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class FactPlan:
             absent = [key for key in self._keys[position] if key in missing]
             found = [Doubt("not-supplied", key) for key in absent]
             if fact.form == "medications":
-                found += [Doubt("uncertain", f"{ref} names no drug that was sent") for ref in chart.unresolved_medications]
+                found += [
+                    Doubt("uncertain", f"{ref} names no drug that was sent") for ref in chart.unresolved_medications
+                ]
             if found:
                 doubts[position] = found
                 values.append(CANNOT_TELL if fact.form == "result" else Undecided([], [UNKNOWN]))

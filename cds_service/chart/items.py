@@ -1,8 +1,8 @@
 """The items of a chart, one class per kind, with the attributes that card definitions may ask for.
 
-Dates are whole milliseconds since 1970 UTC, or a `Span` when only the day, month or year is known; ages and durations are
-milliseconds, or an `Interval`. `None` means known to be absent, `UNKNOWN` that we cannot tell. Quantities are numbers in
-the canonical unit of their code group; `docs/card-language.md` has the table of attributes.
+Dates are whole milliseconds since 1970 UTC, or a `Span` when only the day, month or year is known; ages and durations
+are milliseconds, or an `Interval`. `None` means known to be absent, `UNKNOWN` that we cannot tell. Quantities are
+numbers in the canonical unit of their code group; `docs/card-language.md` has the table of attributes.
 """
 
 from __future__ import annotations
@@ -51,10 +51,28 @@ class Result(Item, gc=False, kw_only=True):
     preliminary: bool = False
     status: str = "final"
     point_of_care: bool = False
+    computed: bool = False
+
+
+class UnreadableResult(msgspec.Struct, gc=False):
+    """A result of a known group whose value, unit or date cannot be read, and why.
+
+    `flag` is what the laboratory said of it all the same: HH or LL, critically high or low.
+    """
+
+    id: str
+    reason: str
+    date: Date = None
+    flag: Literal["HH", "LL"] | None = None
 
 
 class Finding(Item, gc=False, kw_only=True):
-    """A symptom, sign or diagnosis."""
+    """A symptom, sign or diagnosis.
+
+    `exact` says that the onset itself was recorded, to the day at least; it is False when `onset` is the date of
+    recording or a month or year. `active` means present now. `reason_now` marks the reason of the current encounter
+    or of a draft order: it counts whatever its age.
+    """
 
     name: str
     severity: Text = None
@@ -64,6 +82,7 @@ class Finding(Item, gc=False, kw_only=True):
     age: Age = None
     exact: Flag = True
     active: bool = True
+    reason_now: bool = False
 
 
 class Medication(Item, gc=False, kw_only=True):

@@ -1,7 +1,7 @@
 """Values that are not exact: an unknown, a number known only as an interval, a date known only to the day.
 
-Comparisons with such a value give True or False when every value it may stand for gives the same answer, else `UNKNOWN`.
-`None` is something else: the CQL null, known to be absent. Callers test for `None` before they compare.
+Comparisons with such a value give True or False when every value it may stand for gives the same answer, else
+`UNKNOWN`. `None` is something else: the CQL null, known to be absent. Callers test for `None` before they compare.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Interval:
         self.lo, self.hi, self.lo_open, self.hi_open = lo, hi, lo_open, hi_open
 
     def __lt__(self, other: Any) -> bool | Unknown:
-        lo, hi, lo_open, hi_open = _ends(other)
+        lo, hi, lo_open, _ = _ends(other)
         if self.hi < lo or (self.hi == lo and (self.hi_open or lo_open)):
             return True
         return False if self.lo >= hi else UNKNOWN
@@ -64,7 +64,7 @@ class Interval:
         return below if below is UNKNOWN else not below
 
     def __gt__(self, other: Any) -> bool | Unknown:
-        lo, hi, lo_open, hi_open = _ends(other)
+        lo, hi, _, hi_open = _ends(other)
         if self.lo > hi or (self.lo == hi and (self.lo_open or hi_open)):
             return True
         return False if self.hi <= lo else UNKNOWN
@@ -76,7 +76,7 @@ class Interval:
     def __eq__(self, other: object) -> bool | Unknown:  # type: ignore[override]
         if other is None or isinstance(other, Unknown):
             return UNKNOWN
-        lo, hi, lo_open, hi_open = _ends(other)
+        lo, hi, _, _ = _ends(other)
         if (self < other) is True or (self > other) is True:
             return False
         return True if self.lo == self.hi == lo == hi else UNKNOWN
@@ -95,9 +95,7 @@ class Interval:
         if isinstance(other, Unknown):
             return UNKNOWN
         lo, hi, lo_open, hi_open = _ends(other)
-        return Interval(
-            self.lo + lo, self.hi + hi, lo_open=self.lo_open or lo_open, hi_open=self.hi_open or hi_open
-        )
+        return Interval(self.lo + lo, self.hi + hi, lo_open=self.lo_open or lo_open, hi_open=self.hi_open or hi_open)
 
     __radd__ = __add__
 
@@ -105,10 +103,10 @@ class Interval:
         return Interval(-self.hi, -self.lo, lo_open=self.hi_open, hi_open=self.lo_open)
 
     def __sub__(self, other: Any) -> Interval | Unknown:
-        return self + (-other)
+        return self.__add__(-other)
 
     def __rsub__(self, other: Any) -> Interval | Unknown:
-        return (-self) + other
+        return self.__neg__().__add__(other)
 
     def __mul__(self, other: Any) -> Interval | Unknown:
         if isinstance(other, Unknown):
@@ -150,9 +148,7 @@ class Interval:
         return Interval(0.0, -self.lo, hi_open=self.lo_open)
 
     def __round__(self, decimals: int = 0) -> Interval:
-        return Interval(
-            round(self.lo, decimals), round(self.hi, decimals), lo_open=self.lo_open, hi_open=self.hi_open
-        )
+        return Interval(round(self.lo, decimals), round(self.hi, decimals), lo_open=self.lo_open, hi_open=self.hi_open)
 
     def __repr__(self) -> str:
         if self.lo == float("-inf"):
@@ -224,7 +220,7 @@ class Span:
         if other is None or isinstance(other, Unknown):
             return UNKNOWN
         if self._alike(other):
-            return self.lo == other.lo  # type: ignore[attr-defined]
+            return bool(self.lo == other.lo)  # type: ignore[attr-defined]
         lo, hi = instants(other)
         return False if self.hi < lo or self.lo > hi else UNKNOWN
 
@@ -248,7 +244,7 @@ class Span:
     __radd__ = __add__
 
     def __sub__(self, milliseconds: Any) -> Span | Unknown:
-        return self + (-milliseconds)
+        return self.__add__(-milliseconds)
 
     def __repr__(self) -> str:
         return f"{self.precision} {self.lo}..{self.hi}"

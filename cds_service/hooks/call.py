@@ -56,9 +56,9 @@ def answer(
 def chart_of(request: Request, codes: Codes, now: int) -> Chart:
     """The chart of the patient that a request is about."""
     sent = request.prefetch
-    reasons = {key: "was not supplied" for key in sent.absent}
-    reasons.update({key: "could not be had by the client" for key in sent.failed})
-    reasons.update({key: "was supplied in part only" for key in sent.partial})
+    reasons = dict.fromkeys(sent.absent, "was not supplied")
+    reasons.update(dict.fromkeys(sent.failed, "could not be had by the client"))
+    reasons.update(dict.fromkeys(sent.partial, "was supplied in part only"))
     return build_chart(
         codes=codes,
         now=now,

@@ -1,7 +1,7 @@
 """From the facts that a case states in words to FHIR resources, so that a case proves the whole path.
 
-`Potassium: 2.4 mmol/L, 1 day ago` becomes an Observation, `Statin: atorvastatin 40 mg daily` a MedicationRequest. The words are
-those of docs/card-format.md (Cases).
+`Potassium: 2.4 mmol/L, 1 day ago` becomes an Observation, `Statin: atorvastatin 40 mg daily` a MedicationRequest. The
+words are those of docs/card-format.md (Cases).
 """
 
 from __future__ import annotations
@@ -138,7 +138,9 @@ class FactBuilder:
         resource = self._base("Condition", "")
         clinical = "resolved" if said.take("resolved") else "active"
         resource["clinicalStatus"] = _coding("http://terminology.hl7.org/CodeSystem/condition-clinical", clinical)
-        resource["verificationStatus"] = _coding("http://terminology.hl7.org/CodeSystem/condition-ver-status", "confirmed")
+        resource["verificationStatus"] = _coding(
+            "http://terminology.hl7.org/CodeSystem/condition-ver-status", "confirmed"
+        )
         resource["code"] = concept
         if site:
             resource["bodySite"] = [site]

@@ -35,7 +35,9 @@ GENDERS: Final = frozenset({"male", "female", "other", "unknown"})
 
 
 class Checker:
-    """Checks the expressions of one file; `resolve` gives the meaning of a name, `words` the closed sets of attributes."""
+    """Checks the expressions of one file; `resolve` gives the meaning of a name, `words` the closed sets of
+    attributes.
+    """
 
     def __init__(
         self,
@@ -86,7 +88,9 @@ class Checker:
             return STRING
         named = self.resolve(e.name)
         if named is None:
-            return self._refuse(e, f"the unknown name '{e.name}'", "a fact or definition of this card or of shared.yaml")
+            return self._refuse(
+                e, f"the unknown name '{e.name}'", "a fact or definition of this card or of shared.yaml"
+            )
         e.target = named
         return named.type
 
@@ -226,7 +230,11 @@ class Checker:
         if e.function == "Count":
             return NUMBER if of.kind in ("list", "labels") else self._refuse(e, f"Count of {of}", "Count of a list")
         held = of.of if of.kind == "list" else None
-        if held is None or held.kind not in _ORDERED or (e.function == "Median" and held.kind not in ("number", "quantity")):
+        if (
+            held is None
+            or held.kind not in _ORDERED
+            or (e.function == "Median" and held.kind not in ("number", "quantity"))
+        ):
             return self._refuse(e, f"{e.function} of {of}", f"{e.function} of a list of values: … return …")
         return held
 

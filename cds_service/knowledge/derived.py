@@ -1,7 +1,7 @@
 """Computed results: their expressions, checked and compiled.
 
-They are written in the card language, with `^` besides, over `Base` (the result they start from) and their inputs, whose values
-are unrounded here.
+They are written in the card language, with `^` besides, over `Base` (the result they start from) and their inputs,
+whose values are unrounded here.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from cds_service.knowledge.text import Words
 class Knowledge:
     """Everything the service knows.
 
-    `order` holds all cards that are not retired, each after those it names. `plan` fills the facts; `slots` are their places in a
-    frame, `slot_of` by fact, `positions` back to the plan; `start` is a fresh frame. `card_facts` gives, for each card, the slots
-    that must hold other cards before it is judged.
+    `order` holds all cards that are not retired, each after those it names. `plan` fills the facts; `slots` are their
+    places in a frame, `slot_of` by fact, `positions` back to the plan; `start` is a fresh frame. `card_facts` gives,
+    for each card, the slots that must hold other cards before it is judged.
     """
 
     version: str

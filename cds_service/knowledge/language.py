@@ -32,7 +32,7 @@ def parse(node: Node, problems: Problems) -> s.Expression | None:
         if isinstance(node.value, str):
             problems.add(node, "a condition in quotes", "the condition as plain, '>' or '|' text, without quotes")
         else:
-            problems.add(node, _what(node), "a condition")
+            problems.add(node, node.words, "a condition")
         return None
     try:
         tree = _grammar().parse(node.raw)
@@ -46,12 +46,6 @@ def duration(text: str) -> int | None:
     """The milliseconds of `7 days` (hours, days, weeks); None when the text is no duration."""
     match = re.fullmatch(r"\s*([0-9]+)\s+(hour|day|week)s?\s*", text)
     return int(match[1]) * _UNITS[match[2]] if match else None
-
-
-def _what(node: Node) -> str:
-    if isinstance(node.value, dict):
-        return "a mapping"
-    return "a list" if isinstance(node.value, list) else f"'{node.value}'"
 
 
 def _place(node: Node, line: int, column: int) -> tuple[int, int]:
@@ -179,9 +173,7 @@ class _Builder:
 
     def _query(self, tree: Tree[Token], at: dict[str, Any]) -> s.Expression:
         source, *clauses = self._children(tree)
-        query = s.Query(
-            source=self._source(source), withs=[], where=None, result=None, all_results=False, **at
-        )
+        query = s.Query(source=self._source(source), withs=[], where=None, result=None, all_results=False, **at)
         for clause in clauses:
             parts = self._children(clause)
             if clause.data == "with_clause":

@@ -65,7 +65,9 @@ def load_knowledge(folder: Path) -> Knowledge:
     for key, child in shared_node.value["sources"].items():
         for id_ in child.plain() if isinstance(child.value, list) else [child.value]:
             if id_ not in around.guidelines:
-                problems.add(child, f"the unknown guideline '{id_}' for {key}", "an id of cards/sources/guidelines.yaml")
+                problems.add(
+                    child, f"the unknown guideline '{id_}' for {key}", "an id of cards/sources/guidelines.yaml"
+                )
     expressions = [named.expression for named in shared.known.values() if named.expression is not None]
     check_sources(shared_node, expressions, set(around.shared_sources), problems)
     for named in shared.known.values():
@@ -169,7 +171,9 @@ def _check_templates(knowledge: Knowledge, folder: Path, problems: Problems) -> 
         for key, template in service.prefetch.items():
             if len(template) >= TEMPLATE_LIMIT:
                 path = folder / "codes" / "results" / f"{key}.yaml"
-                problems.at(path, 1, 1, f"a prefetch template of {len(template)} characters", f"fewer than {TEMPLATE_LIMIT}")
+                problems.at(
+                    path, 1, 1, f"a prefetch template of {len(template)} characters", f"fewer than {TEMPLATE_LIMIT}"
+                )
 
 
 def _fingerprint(folder: Path) -> str:

@@ -67,7 +67,9 @@ def words_of(codes: Codes, cards: list[str]) -> Mapping[str, frozenset[str]]:
 class Names:
     """The facts and definitions of one file, over those of `outer` (the shared ones)."""
 
-    def __init__(self, node: Node, codes: Codes, frames: Frames, problems: Problems, outer: Names | None = None) -> None:
+    def __init__(
+        self, node: Node, codes: Codes, frames: Frames, problems: Problems, outer: Names | None = None
+    ) -> None:
         self.node = node
         self.codes = codes
         self.frames = frames

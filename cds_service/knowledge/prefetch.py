@@ -1,8 +1,8 @@
 """The services and their prefetch templates, derived from the facts that their cards use; nothing is written by hand.
 
-One key per file of result groups, named after it, holding the codes of that file that the cards use: a new card may lengthen a
-template and never renames a key. The other records are asked by patient alone. No category, no `_count`, no dates: the
-chart filters (CDS Hooks 2.0.1, Prefetch query restrictions).
+One key per file of result groups, named after it, holding the codes of that file that the cards use: a new card may
+lengthen a template and never renames a key. The other records are asked by patient alone. No category, no `_count`,
+no dates: the chart filters (CDS Hooks 2.0.1, Prefetch query restrictions).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TEMPLATE_LIMIT: Final = 2_000
 _TITLES: Final[dict[Hook, tuple[str, str]]] = {
     "patient-view": (
         "Leg weakness",
-        "Looks for causes and red flags of leg weakness in results, medications, conditions and symptoms when a chart is opened.",
+        "Looks for causes and red flags of leg weakness in results, medications, conditions and symptoms.",
     ),
     "order-select": ("Leg weakness: orders chosen", "Checks chosen orders against causes of leg weakness."),
     "order-sign": ("Leg weakness: orders to sign", "Checks orders to be signed against causes of leg weakness."),
@@ -85,7 +85,9 @@ def services(
 
 
 def templates(facts: Iterable[Fact], codes: Codes) -> dict[str, str]:
-    """The prefetch templates for some facts: the records first, then the files of results, in the order of their files."""
+    """The prefetch templates for some facts: the records first, then the files of results, in the order of their
+    files.
+    """
     keys: set[str] = {"patient"}
     searched: dict[str, set[tuple[str, str]]] = {}
     for fact in facts:
@@ -106,7 +108,7 @@ def templates(facts: Iterable[Fact], codes: Codes) -> dict[str, str]:
 
 def _codes_of(fact: Fact, codes: Codes) -> Iterable[tuple[str, tuple[str, str]]]:
     if fact.form in ("result", "results"):
-        for group in {measured for group in fact.groups for measured in measured_groups(group, codes)}:
+        for group in {measured for name in fact.groups for measured in measured_groups(name, codes)}:
             result = codes.results[group]
             for code in result.codes:
                 yield result.file, (SYSTEMS[code.system][0], code.code)

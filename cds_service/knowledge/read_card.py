@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,9 @@ def read_card(node: Node, around: Surroundings, problems: Problems) -> Card | No
     before = len(problems.found)
     _check_order(node, problems)
     if node.value["id"].value != node.path.stem:
-        problems.add(node.value["id"], f"the id '{node.value['id'].value}'", f"'{node.path.stem}', as the file is named")
+        problems.add(
+            node.value["id"], f"the id '{node.value['id'].value}'", f"'{node.path.stem}', as the file is named"
+        )
     card = _Reader(node, around, problems).card()
     return card if len(problems.found) == before else None
 
@@ -51,7 +54,7 @@ def read_card(node: Node, around: Surroundings, problems: Problems) -> Card | No
 def _check_order(node: Node, problems: Problems) -> None:
     order = [field.data_key or name for name, field in CardSchema().fields.items()]
     keys = [key for key, _ in node.items()]
-    for key, following in zip(keys, keys[1:], strict=False):
+    for key, following in itertools.pairwise(keys):
         if order.index(key) > order.index(following):
             problems.at(node.path, *node.keys[following], f"'{following}' after '{key}'", f"it before '{key}'")
 
@@ -180,7 +183,9 @@ class _Reader:
         for name in summary.names:
             named = self.names.resolve(name)
             if named is None:
-                self.problems.add(node, f"'{name}' in the summary", "facts and definitions; lists of lines in the detail")
+                self.problems.add(
+                    node, f"'{name}' in the summary", "facts and definitions; lists of lines in the detail"
+                )
                 return
 
         def longest(name: str) -> int:
@@ -189,7 +194,9 @@ class _Reader:
 
         length = longest_text(node, longest)
         if length > SUMMARY_LIMIT:
-            self.problems.add(node, f"a summary of up to {length} characters", f"at most {SUMMARY_LIMIT} for every chart")
+            self.problems.add(
+                node, f"a summary of up to {length} characters", f"at most {SUMMARY_LIMIT} for every chart"
+            )
 
     def _sources(self) -> dict[str, tuple[str, ...]]:
         sources = {}
@@ -225,7 +232,9 @@ class _Reader:
                 found.append(named.fact)
         hooks = self.node.value["hooks"].plain()
         if not found and {"order-select", "order-sign"}.intersection(hooks):
-            self.problems.add(self.node.value["hooks"], "an order hook without drafts", "the 'drafts' the card speaks about")
+            self.problems.add(
+                self.node.value["hooks"], "an order hook without drafts", "the 'drafts' the card speaks about"
+            )
         for fact in found:
             self.around.frames.fact(fact)
         return tuple(dict.fromkeys(found))

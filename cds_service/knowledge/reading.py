@@ -1,7 +1,7 @@
 """YAML with positions, and the problems found in it.
 
-YAML's surprises are switched off: `yes` and `no` are words, dates are text, `0123` is text, a key that stands twice is a
-problem. Comments are YAML's own.
+YAML's surprises are switched off: `yes` and `no` are words, dates are text, `0123` is text, a key that stands twice
+is a problem. Comments are YAML's own.
 """
 
 from __future__ import annotations
@@ -66,6 +66,13 @@ class Node:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
+
+    @property
+    def words(self) -> str:
+        """What was found here, as an error says it."""
+        if isinstance(self.value, dict):
+            return "a mapping"
+        return "a list" if isinstance(self.value, list) else f"'{self.value}'"
 
     def get(self, name: str) -> Node | None:
         """The node of a name in a mapping, or None."""
@@ -142,7 +149,7 @@ def _node(tree: yaml.Node, path: Path, text: str, problems: Problems) -> Node:
     return node
 
 
-def _scalar(node: Node, tree: yaml.Node, text: str) -> None:
+def _scalar(node: Node, tree: Any, text: str) -> None:
     content: str = tree.value
     if tree.style in (None, ""):
         node.value = _plain(content)
@@ -151,7 +158,7 @@ def _scalar(node: Node, tree: yaml.Node, text: str) -> None:
         node.value = content
         if tree.style in (">", "|"):
             whole = text[tree.start_mark.index : tree.end_mark.index]
-            header, _, body = whole.partition("\n")
+            _, _, body = whole.partition("\n")
             node.raw = body
             node.raw_line = node.line + 1
             node.raw_column = 1

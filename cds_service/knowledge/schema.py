@@ -23,7 +23,7 @@ def _text(**options: Any) -> fields.String:
     return fields.String(validate=validate.Length(min=1), **options)
 
 
-def _words(**options: Any) -> fields.List:
+def _words(**options: Any) -> fields.List[Any]:
     return fields.List(fields.String(validate=validate.Length(min=1)), **options)
 
 
@@ -129,8 +129,7 @@ def _tell(node: Node, messages: Any, problems: Problems) -> None:
             _tell_one(node, key, inner, problems)
         return
     for message in messages if isinstance(messages, list) else [messages]:
-        found = "a mapping" if isinstance(node.value, dict) else "a list" if isinstance(node.value, list) else f"'{node.value}'"
-        problems.add(node, found, str(message).rstrip("."))
+        problems.add(node, node.words, str(message).rstrip("."))
 
 
 def _tell_one(node: Node, key: Any, inner: Any, problems: Problems) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from marshmallow import fields, validate
 
 from cds_service.knowledge.card import Claim, Guideline
-from cds_service.knowledge.reading import Node, Problems, read_yaml
+from cds_service.knowledge.reading import Problems, read_yaml
 from cds_service.knowledge.schema import GuidelineSchema, Strict, conforms
 
 OVERRIDE_SYSTEM: Final = "urn:leg-weakness-cds:override-reason"
@@ -58,9 +58,5 @@ def read_override_reasons(path: Path, problems: Problems) -> dict[str, str]:
         if isinstance(node.value, str) and node.value:
             found[code] = node.value
         else:
-            problems.add(node, _found(node), "the words of the reason")
+            problems.add(node, node.words, "the words of the reason")
     return found
-
-
-def _found(node: Node) -> str:
-    return f"'{node.value}'"

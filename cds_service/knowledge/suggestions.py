@@ -50,7 +50,9 @@ def _suggestion(id_: str, node: Node, codes: Codes, problems: Problems) -> Sugge
         problems.add(node, "no resource", "the resource to create")
         return None
     if action != "create" and (resources or (action == "update" and not values.get("change"))):
-        problems.add(node, f"an {action} with a resource or without a change", "'change' for update, neither for delete")
+        problems.add(
+            node, f"an {action} with a resource or without a change", "'change' for update, neither for delete"
+        )
         return None
     for resource in resources:
         _validate(resource, node, problems)

@@ -35,12 +35,13 @@ from cds_service.knowledge.syntax import Named
 from cds_service.knowledge.types import Type
 
 LISTS: Final = ("merged", "unjudged")
-"""Lists of lines that selection provides to a template: the cards merged into this one, and what could not be judged."""
+"""Lists of lines that selection provides to a template: the cards merged into this one, and what could not be judged.
+"""
 SUMMARY_LIMIT: Final = 139
 """CDS Hooks: a summary has fewer than 140 characters."""
 _ENVIRONMENT: Final = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
 _AT_MOST: Final = 3
-_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE_LENGTH: Final = len("18 Nov 2026")
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 _UNITS: Final = {
@@ -119,15 +120,16 @@ class Words:
     def _result(self, result: Result, now: int) -> str:
         group = self.codes.results[result.group]
         if group.kind == "pressure":
-            words = f"{number(result.systolic, 0)}/{number(result.diastolic, 0)}{unit(group.unit or "")}"
+            words = f"{number(result.systolic, 0)}/{number(result.diastolic, 0)}{unit(group.unit)}"
         elif group.kind == "date":
             words = day(result.value, now)
         elif isinstance(result.value, str):
             words = self.codes.findings[result.value].name if result.value in self.codes.findings else result.value
         else:
-            words = number(result.value, group.decimals, fixed=True) + unit(group.unit or "")
-        note = "".join((", preliminary" if result.preliminary else "", ", haemolysed" if result.haemolysed is True else ""))
-        return f"{words} ({day(result.date, now)}{note})"
+            words = number(result.value, group.decimals, fixed=True) + unit(group.unit)
+        preliminary = ", preliminary" if result.preliminary else ""
+        haemolysed = ", haemolysed" if result.haemolysed is True else ""
+        return f"{words} ({day(result.date, now)}{preliminary}{haemolysed})"
 
     def group(self, name: str) -> str:
         """The name of a code group of any kind, as it reads inside a sentence."""
@@ -172,9 +174,9 @@ def _listed(lengths: list[int]) -> int:
     return max(sum(first) + 2 * max(len(first) - 1, 0) + more, len("none recorded"))
 
 
-def unit(code: str) -> str:
+def unit(code: str | None) -> str:
     """A UCUM unit as people write it, with the space before it."""
-    words = _UNITS.get(code, code)
+    words = _UNITS.get(code, code) if code else ""
     return words if not words or words == "%" else f" {words}"
 
 
@@ -221,7 +223,8 @@ def read_text(node: Node, problems: Problems, known: Callable[[str], Named | Non
         tree = _ENVIRONMENT.parse(source)
         template = _ENVIRONMENT.from_string(source)
     except TemplateSyntaxError as error:
-        problems.at(node.path, first + error.lineno - 1, 1, f"no template ({error.message})", "{{ Name }}, {% if Name %}")
+        line = first + error.lineno - 1
+        problems.at(node.path, line, 1, f"no template ({error.message})", "{{ Name }}, {% if Name %}")
         return None
     names: set[str] = set()
     before = len(problems.found)

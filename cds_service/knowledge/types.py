@@ -16,7 +16,7 @@ class Type(NamedTuple):
     unit: str = ""
     form: Form | None = None
     value: Kind = "null"
-    of: Type | None = None  # type: ignore[misc]
+    of: Type | None = None
 
     def __str__(self) -> str:
         if self.kind == "quantity":
