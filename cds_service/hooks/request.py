@@ -11,10 +11,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, validates, validates_schema
 from msgspec import Raw
 
-from cds_service.hooks.envelope import is_null, read_envelope, read_object, read_value
+from cds_service.hooks.envelope import is_null, kind, read_envelope, read_object, read_value
 from cds_service.hooks.errors import BadRequest
 from cds_service.hooks.fields import Members, Text, expecting, load, unexpected
 from cds_service.hooks.prefetch import Prefetch, read_prefetch, require_bundle
@@ -47,10 +47,8 @@ def read_request(body: bytes, service: Service) -> Request:
     """
     envelope = read_envelope(body)
     members = {name: read_value(raw, name) for name, raw in envelope.fields.items() if name not in _APART}
-    authorization = envelope.fields.get("fhirAuthorization")
-    if authorization is not None and not is_null(authorization):
-        granted = read_object(bytes(authorization), "fhirAuthorization").items()
-        members["fhirAuthorization"] = {name: read_value(raw, f"fhirAuthorization.{name}") for name, raw in granted}
+    if "fhirAuthorization" in envelope.fields:
+        members["fhirAuthorization"] = _authorization(envelope.fields["fhirAuthorization"])
     context = envelope.fields.get("context")
     if context is not None and not is_null(context):
         members["context"] = context
@@ -81,6 +79,13 @@ def read_request(body: bytes, service: Service) -> Request:
     )
 
 
+def _authorization(raw: Raw) -> Any:
+    if kind(raw) != "an object":
+        return read_value(raw, "fhirAuthorization")
+    granted = read_object(bytes(raw), "fhirAuthorization").items()
+    return {name: read_value(raw, f"fhirAuthorization.{name}") for name, raw in granted}
+
+
 _APART: Final = ("context", "fhirAuthorization")
 _HOOK: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ID: Final = r"[A-Za-z0-9._\-]{1,64}"
@@ -105,10 +110,13 @@ class _Envelope(Members):
     fhirAuthorization = fields.Nested(_Authorization, error_messages=expecting("an object"))
     extension = fields.Dict(error_messages=expecting("an object"))
 
+    @validates("fhirServer")
+    def _url(self, url: str, **_: Any) -> None:
+        if not _is_base_url(url):
+            raise ValidationError("an http or https URL without user, query or fragment")
+
     @validates_schema
-    def _server(self, data: dict[str, Any], **_: Any) -> None:
-        if "fhirServer" in data and not _is_base_url(data["fhirServer"]):
-            raise ValidationError("an http or https URL without user, query or fragment", "fhirServer")
+    def _granted_for(self, data: dict[str, Any], **_: Any) -> None:
         if "fhirAuthorization" in data and "fhirServer" not in data:
             raise ValidationError("the URL for which fhirAuthorization was granted", "fhirServer")
 

@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 from uuid import uuid4
 
 from flask import Blueprint, Flask, Response, g, request
@@ -94,10 +94,10 @@ def read_body(limit: int) -> bytes:
 
 
 def _read_stream(announced: int | None, limit: int) -> bytes:
-    stream = request.environ["wsgi.input"]
+    stream: Any = request.environ["wsgi.input"]
     if announced is not None:
-        # gunicorn's `reader` gives the bytes without the copies that `read` and `get_data` make: at 0.9 MB 0.4 ms of CPU,
-        # not 1.1 and 2.8. It counts what it gave, so that gunicorn still knows where the body ends.
+        # gunicorn's `reader` gives the bytes without the copies that `read` and `get_data` make: 0.4 ms of CPU for
+        # 0.9 MB, not 1.1 and 2.8. It counts what it gave, so that gunicorn still knows where the body ends.
         return cast(bytes, getattr(stream, "reader", stream).read(announced))
     if request.environ.get("wsgi.input_terminated"):
         return cast(bytes, stream.read(limit + 1))
