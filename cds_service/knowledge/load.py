@@ -46,7 +46,7 @@ def load_knowledge(folder: Path) -> Knowledge:
     nodes = {path: read_yaml(path, problems) for path in paths}
     conforms(SharedSchema, shared_node, problems)
     problems.check()
-    closed = words_of(codes, [path.stem for path in paths])
+    closed = words_of(codes)
     shared = Names(shared_node, codes, frames, problems)
     shared.all(closed)
     titles = {path.stem: _title(node, path) for path, node in nodes.items()}

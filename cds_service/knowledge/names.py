@@ -49,7 +49,7 @@ class Frames:
         return self.facts[fact]
 
 
-def words_of(codes: Codes, cards: list[str]) -> Mapping[str, frozenset[str]]:
+def words_of(codes: Codes) -> Mapping[str, frozenset[str]]:
     """The closed sets that attributes are compared with, so that a misspelt word is found."""
     drugs = {drug for group in codes.medications.values() for drug in group.ingredients}
     groups = {*codes.results, *codes.findings, *codes.medications, *codes.orders, *codes.encounters}

@@ -1,0 +1,80 @@
+"""The two bare endpoints that a request is measured against, under the same server with the same settings.
+
+A reads the body and parses it with orjson; B reads the body and decodes it into narrow msgspec structs. Neither judges
+anything.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+import orjson
+from flask import Flask, Response, request
+
+from cds_service.config import read_config
+from cds_service.server import serve
+
+_ANSWER = b'{"cards":[]}'
+
+
+class _Coding(msgspec.Struct, gc=False):
+    system: str | None = None
+    code: str | None = None
+
+
+class _Concept(msgspec.Struct, gc=False):
+    coding: list[_Coding] | None = None
+    text: str | None = None
+
+
+class _Quantity(msgspec.Struct, gc=False):
+    value: float | None = None
+    unit: str | None = None
+    code: str | None = None
+
+
+class _Resource(msgspec.Struct, gc=False):
+    resourceType: str | None = None  # noqa: N815
+    id: str | None = None
+    status: str | None = None
+    code: _Concept | None = None
+    medicationCodeableConcept: _Concept | None = None  # noqa: N815
+    effectiveDateTime: str | None = None  # noqa: N815
+    authoredOn: str | None = None  # noqa: N815
+    valueQuantity: _Quantity | None = None  # noqa: N815
+
+
+class _Entry(msgspec.Struct, gc=False):
+    resource: _Resource | None = None
+
+
+class _Bundle(msgspec.Struct, gc=False):
+    entry: list[_Entry] | None = None
+    resourceType: str | None = None  # noqa: N815
+
+
+class _Request(msgspec.Struct, gc=False):
+    hook: str
+    prefetch: dict[str, _Bundle]
+
+
+def create(kind: str) -> Flask:
+    """Endpoint A (`orjson`) or B (`msgspec`)."""
+    app = Flask(kind)
+    decoder = msgspec.json.Decoder(_Request)
+
+    @app.post("/")
+    def read() -> Response:
+        body = request.get_data()
+        if kind == "orjson":
+            orjson.loads(body)
+        else:
+            decoder.decode(body)
+        return Response(_ANSWER, mimetype="application/json")
+
+    return app
+
+
+if __name__ == "__main__":
+    serve(create(sys.argv[1]), read_config(port=sys.argv[2], workers=1, log_level="error"))
