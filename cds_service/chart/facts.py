@@ -15,6 +15,7 @@ import msgspec
 from cds_service.chart.chart import Chart
 from cds_service.chart.codes import Codes
 from cds_service.chart.items import ABSENT, CANNOT_TELL, Fact, Finding, Medication, Reason, Result, Undecided
+from cds_service.chart.needs import prefetch_keys
 from cds_service.fhir.uncertain import UNKNOWN, Interval, instants
 
 EMPTY: Final[list[object]] = []
@@ -33,37 +34,6 @@ class Filled(msgspec.Struct, gc=False):
 
     values: list[Any]
     doubts: dict[int, list[Doubt]]
-
-
-def prefetch_keys(fact: Fact, codes: Codes) -> tuple[str, ...]:
-    """The prefetch keys whose data a fact needs; a fact about other cards needs none itself."""
-    if fact.form in ("result", "results"):
-        groups: list[str] = []
-        for group in fact.groups:
-            groups += measured_groups(group, codes)
-        return tuple(dict.fromkeys(codes.results[group].file for group in groups))
-    if fact.form == "findings":
-        leaves = {leaf for group in fact.groups for leaf in codes.findings[group].leaves}
-        asked = (key for key, file in codes.files.items() if leaves.intersection(file.findings))
-        return ("conditions", *asked, "encounters")
-    return {
-        "conditions": ("conditions",),
-        "medications": ("medication_requests", "medication_statements"),
-        "orders": ("service_requests",),
-        "procedures": ("procedures", "diagnostic_reports"),
-        "encounters": ("encounters",),
-        "cards": (),
-    }[fact.form]
-
-
-def measured_groups(group: str, codes: Codes) -> list[str]:
-    """The result groups with codes that a group needs: itself and, for a computed result, what it is computed from."""
-    result = codes.results[group]
-    groups = [group] if result.codes else []
-    if result.derived is not None:
-        for source in (result.derived.base, *(name for _, name, _ in result.derived.inputs)):
-            groups += measured_groups(source, codes)
-    return list(dict.fromkeys(groups))
 
 
 class FactPlan:

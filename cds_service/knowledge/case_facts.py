@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from cds_service.chart.codes import SYSTEMS, Code, Codes, ResultGroup
+from cds_service.chart.codes import Codes
+from cds_service.chart.groups import SYSTEMS, Code, ResultGroup
 from cds_service.chart.items import Fact
 
 PATIENT: Final = "case-patient"

@@ -129,8 +129,8 @@ def _case(node: Node, card: Card, knowledge: Knowledge, problems: Problems) -> C
 
 
 _KEYS: Final = {
-    "Condition": "conditions", "MedicationRequest": "medication_requests", "MedicationStatement": "medication_statements",
-    "Medication": "medication_requests", "ServiceRequest": "service_requests", "Procedure": "procedures",
+    "Condition": "conditions", "MedicationRequest": "medication_requests", "Medication": "medication_requests",
+    "MedicationStatement": "medication_statements", "ServiceRequest": "service_requests", "Procedure": "procedures",
     "DiagnosticReport": "diagnostic_reports", "Encounter": "encounters",
 }  # fmt: skip
 
@@ -192,7 +192,7 @@ def _patient(values: dict[str, Any], node: Node, problems: Problems) -> dict[str
 
 
 def request_body(case: Case, service: Service) -> bytes:
-    """The CDS Hooks request of a case: what a client would send to a service, with all prefetch but what was left out."""
+    """The request of a case: what a client would send to a service, with all prefetch but what was left out."""
     prefetch: dict[str, Any] = {}
     for key in service.prefetch:
         if key in case.not_supplied:

@@ -8,7 +8,7 @@ definition and each alias. A closure returns a float, int (date or duration), st
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
 
@@ -16,14 +16,13 @@ from cds_service.chart.items import ABSENT, CANNOT_TELL, Undecided
 from cds_service.fhir.uncertain import UNKNOWN, Span
 from cds_service.knowledge import aggregate
 from cds_service.knowledge import syntax as s
+from cds_service.knowledge.logic import Frame, all_of, any_of, every
+from cds_service.knowledge.queries import Allocate, compile_query
 from cds_service.knowledge.syntax import Run
 
 NOW, GENDER, AGE_IN_YEARS, AGE_IN_MONTHS, HOOK, FIRST_FREE = range(6)
 NOT_YET: Final = object()
 """What a definition's slot holds until it is judged."""
-
-Frame = list[Any]
-Allocate = Callable[[Any], int]
 
 _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -58,17 +57,6 @@ def compile_definition(named: s.Named, allocate: Allocate) -> None:
         return value
 
     expression.run = once
-
-
-def every(values: Sequence[Any]) -> Any:
-    """Three-valued AND: False when one is False, True when all are True, else UNKNOWN or None."""
-    worst: Any = True
-    for value in values:
-        if value is False:
-            return False
-        if value is not True:
-            worst = UNKNOWN if value is UNKNOWN or worst is UNKNOWN else None
-    return worst
 
 
 def _constant(e: s.Constant, _allocate: Allocate) -> Run:
@@ -145,7 +133,7 @@ def _test(e: s.Test, allocate: Allocate) -> Run:
 def _binary(e: s.Binary, allocate: Allocate) -> Run:
     if e.operator in ("and", "or"):
         parts = [compile_expression(part, allocate) for part in operands(e)]
-        return _and(parts) if e.operator == "and" else _or(parts)
+        return all_of(parts) if e.operator == "and" else any_of(parts)
     left, right = compile_expression(e.left, allocate), compile_expression(e.right, allocate)
     if e.operator == "union":
         return lambda frame: aggregate.union(left(frame), right(frame))
@@ -163,34 +151,6 @@ def operands(e: s.Binary) -> list[s.Expression]:
         else:
             parts.append(side)
     return parts
-
-
-def _and(parts: list[Run]) -> Run:
-    def conjunction(frame: Frame) -> Any:
-        worst: Any = True
-        for part in parts:
-            value = part(frame)
-            if value is False:
-                return False
-            if value is not True:
-                worst = UNKNOWN if value is UNKNOWN or worst is UNKNOWN else None
-        return worst
-
-    return conjunction
-
-
-def _or(parts: list[Run]) -> Run:
-    def disjunction(frame: Frame) -> Any:
-        best: Any = False
-        for part in parts:
-            value = part(frame)
-            if value is True:
-                return True
-            if value is not False:
-                best = UNKNOWN if value is UNKNOWN or best is UNKNOWN else None
-        return best
-
-    return disjunction
 
 
 def _comparison(compare: Callable[[Any, Any], Any], left: Run, right: Run, constant: s.Expression) -> Run:
@@ -329,91 +289,9 @@ def _labels(e: s.Expression, allocate: Allocate) -> Run:
     return labels
 
 
-def _query(e: s.Query, allocate: Allocate) -> Run:
-    source = compile_expression(e.source.of, allocate)
-    slot = e.source.slot = allocate(None)
-    tests: list[Run] = [_with(clause, allocate) for clause in e.withs]
-    if e.where is not None:
-        tests.append(compile_expression(e.where, allocate))
-    keep = _and(tests)
-    result = compile_expression(e.result, allocate) if e.result is not None else None
-    if e.source.of.type.kind == "item":
-        return _query_of_item(source, slot, keep, result)
-    distinct = not e.all_results
-
-    def query(frame: Frame) -> Any:
-        value = source(frame)
-        if value is UNKNOWN:
-            return UNKNOWN
-        certain: list[object] = []
-        maybe: list[object] = []
-        undecided = isinstance(value, Undecided)
-        for item in value.certain if undecided else value:
-            frame[slot] = item
-            kept = keep(frame)
-            if kept is not False:
-                (certain if kept is True else maybe).append(item if result is None else result(frame))
-        for item in value.maybe if undecided else ():
-            frame[slot] = item
-            if item is UNKNOWN:
-                maybe.append(UNKNOWN)
-            elif keep(frame) is not False:
-                maybe.append(item if result is None else result(frame))
-        if result is not None and distinct:
-            certain = aggregate.distinct(certain)
-        return Undecided(certain, maybe) if maybe else certain
-
-    return query
-
-
-def _query_of_item(source: Run, slot: int, keep: Run, result: Run | None) -> Run:
-    def query(frame: Frame) -> Any:
-        item = source(frame)
-        if item is ABSENT:
-            return ABSENT if result is None else None
-        if item is CANNOT_TELL:
-            return CANNOT_TELL if result is None else UNKNOWN
-        frame[slot] = item
-        kept = keep(frame)
-        if kept is True:
-            return item if result is None else result(frame)
-        if kept is False:
-            return ABSENT if result is None else None
-        return CANNOT_TELL if result is None else UNKNOWN
-
-    return query
-
-
-def _with(clause: s.With, allocate: Allocate) -> Run:
-    source = compile_expression(clause.source.of, allocate)
-    slot = clause.source.slot = allocate(None)
-    condition = compile_expression(clause.condition, allocate)
-
-    def paired(frame: Frame) -> Any:
-        value = source(frame)
-        if value is UNKNOWN or value is CANNOT_TELL:
-            return UNKNOWN
-        if value is ABSENT:
-            return False
-        found: Any = False
-        if isinstance(value, Undecided):
-            items, found = value.certain, UNKNOWN
-        else:
-            items = value if isinstance(value, list) else [value]
-        for item in items:
-            frame[slot] = item
-            holds = condition(frame)
-            if holds is True:
-                return True
-            if holds is not False:
-                found = UNKNOWN
-        return found
-
-    return paired
-
-
 _BUILD: Final[dict[type[s.Expression], Callable[[Any, Allocate], Run]]] = {
     s.Constant: _constant, s.Quantity: _quantity, s.Duration: _quantity, s.Name: _name, s.Attribute: _attribute,
     s.Not: _not, s.Exists: _exists, s.Test: _test, s.Binary: _binary, s.Timing: _timing, s.Member: _member,
-    s.DateFrom: _date_from, s.Case: _case, s.Call: _call, s.Labels: _labels, s.Query: _query,
+    s.DateFrom: _date_from, s.Case: _case, s.Call: _call, s.Labels: _labels,
+    s.Query: lambda e, allocate: compile_query(e, allocate, compile_expression),
 }  # fmt: skip

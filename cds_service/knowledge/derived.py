@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from cds_service.chart.codes import Codes, Derived, DerivedSpec, ResultGroup
+from cds_service.chart.codes import Codes
+from cds_service.chart.groups import Derived, DerivedSpec, ResultGroup
 from cds_service.knowledge import syntax as s
 from cds_service.knowledge.checking import GENDERS, Checker
 from cds_service.knowledge.compile import FIRST_FREE, compile_expression
@@ -27,7 +26,7 @@ def compile_derived(codes: Codes, problems: Problems) -> Codes:
             compiled = _compile(group, group.derived, codes, problems)
             if compiled is not None:
                 derived[name] = compiled
-    return msgspec.structs.replace(codes, derived=derived)
+    return codes.with_derived(derived)
 
 
 def _compile(group: ResultGroup, spec: DerivedSpec, codes: Codes, problems: Problems) -> Derived | None:
@@ -45,6 +44,10 @@ def _compile(group: ResultGroup, spec: DerivedSpec, codes: Codes, problems: Prob
     valid = _expression(spec.valid_at, BOOLEAN, known, problems) if spec.valid_at is not None else None
     if value is None or len(problems.found) > before:
         return None
+    for part in (*s.walk(value), *(s.walk(valid) if valid is not None else ())):
+        if isinstance(part, s.Query):
+            problems.at(at.path, part.line, part.column, "a query in a computed result", "Base and its inputs only")
+            return None
     if value.type != quantity(group.unit or "1"):
         problems.add(at, f"{value.type}", f"a quantity in '{group.unit}'")
         return None

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from cds_service.chart.codes import SYSTEMS, Codes
-from cds_service.chart.facts import measured_groups, prefetch_keys
+from cds_service.chart.codes import Codes
+from cds_service.chart.groups import SYSTEMS
 from cds_service.chart.items import Fact
+from cds_service.chart.needs import measured_groups, prefetch_keys
 from cds_service.knowledge.card import Card, Suggestion
 from cds_service.knowledge.services import HOOKS, Hook, Service
 
@@ -110,8 +111,8 @@ def _codes_of(fact: Fact, codes: Codes) -> Iterable[tuple[str, tuple[str, str]]]
     if fact.form in ("result", "results"):
         for group in {measured for name in fact.groups for measured in measured_groups(name, codes)}:
             result = codes.results[group]
-            for code in result.codes:
-                yield result.file, (SYSTEMS[code.system][0], code.code)
+            for own in result.codes:
+                yield result.file, (SYSTEMS[own.system][0], own.code)
     elif fact.form == "findings":
         leaves = {leaf for group in fact.groups for leaf in codes.findings[group].leaves}
         for key, file in codes.files.items():
