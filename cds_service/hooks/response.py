@@ -43,7 +43,7 @@ def response(cards: Sequence[Card], extension: dict[str, Any] | None = None) -> 
     body: dict[str, Any] = {"cards": list(cards)}
     if extension:
         body["extension"] = extension
-    problems = [*_empty(body, ""), *_card_problems(cards)]
+    problems = list(_empty(body, "")) or list(_card_problems(cards))
     if problems:
         raise BadResponse(problems)
     return msgspec.json.encode(body)
@@ -87,11 +87,9 @@ def _problems(card: Card) -> Iterator[str]:
     source = card.get("source", {})
     if "label" not in source:
         yield "source.label: missing"
-    yield from (
-        f"source.{name}: expected a URL"
-        for name in ("url", "icon")
-        if not _URL.fullmatch(source.get(name, "https://x"))
-    )
+    for name in ("url", "icon"):
+        if name in source and not _URL.fullmatch(source[name]):
+            yield f"source.{name}: expected a URL"
     suggestions = card.get("suggestions", ())
     if suggestions and card.get("selectionBehavior") not in _SELECTION:
         yield f"selectionBehavior: expected one of {', '.join(_SELECTION)} with suggestions"
