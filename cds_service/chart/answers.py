@@ -1,0 +1,53 @@
+"""Coded and yes-or-no values: is what the Observation asks about present?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from cds_service.chart.groups import Qualifiers
+from cds_service.chart.words import whole_text
+from cds_service.fhir.resources import CodeableConcept, Observation
+
+_concepts: Final = msgspec.json.Decoder(list[CodeableConcept] | None)
+
+
+def keys_of(concept: CodeableConcept) -> list[tuple[str, str]]:
+    """The (system URI, code) pairs of a concept, then its whole texts under the system ""."""
+    keys = [(coding.system or "", coding.code) for coding in concept.coding or () if coding.code]
+    texts = [coding.display for coding in concept.coding or ()] + [concept.text]
+    return keys + [("", whole_text(text)) for text in texts if text]
+
+
+def is_present(observation: Observation, qualifiers: Qualifiers) -> bool | None:
+    """Whether the value says that the thing observed is there: true, positive, or a code that means present.
+
+    False for any other value, None when there is no value.
+    """
+    if observation.valueBoolean is not None:
+        return observation.valueBoolean
+    if observation.valueCodeableConcept is not None:
+        return any(key in qualifiers.present for key in keys_of(observation.valueCodeableConcept))
+    if observation.valueString is not None:
+        return ("", whole_text(observation.valueString)) in qualifiers.present
+    return False if observation.valueQuantity is not None or observation.valueInteger is not None else None
+
+
+def concepts_in(raw: Raw) -> list[CodeableConcept]:
+    """The CodeableConcepts of a raw value, a list or a single one; none when there is none or it cannot be read."""
+    text = memoryview(raw)
+    if not text:
+        return []
+    try:
+        if text[0] == ord("{"):
+            return [msgspec.json.decode(raw, type=CodeableConcept)]
+        return _concepts.decode(raw) or []
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return []
+
+
+def flags(raw: Raw) -> set[str]:
+    """The codes of Observation.interpretation, such as H, LL or POS, whatever the code system is called."""
+    return {coding.code for concept in concepts_in(raw) for coding in concept.coding or () if coding.code}

@@ -1,0 +1,105 @@
+"""Computed results: corrected calcium, sodium at normal glucose, eGFR from creatinine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from cds_service.chart.codes import Codes
+from cds_service.chart.groups import Derived
+from cds_service.chart.items import ABSENT, Absent, Result
+from cds_service.chart.latest import newest_first
+from cds_service.chart.moment import Moment, last
+from cds_service.chart.patient import Person
+from cds_service.chart.units import Scale
+from cds_service.fhir.uncertain import Interval, Span
+
+
+def add_derived(
+    results: dict[str, list[Result]], codes: Codes, moment: Moment, person: Person, hook: str
+) -> None:
+    """Add the computed results of each group that has them: one for each result of its base, newest first.
+
+    A result that was reported for the same moment wins over a computed one.
+    """
+    for name in _in_order(codes.derived):
+        derived = codes.derived[name]
+        group = codes.results[name]
+        scale = Scale(group)
+        reported = results.get(name, [])
+        taken = {result.date for result in reported if isinstance(result.date, int)}
+        computed = []
+        for base in results.get(derived.base, ()):
+            if isinstance(base.date, int) and base.date in taken:
+                continue
+            frame: list[Any] = [moment.now, person.gender, person.age_years, person.age_months, hook, _unrounded(base)]
+            frame += [_nearest(results.get(of, ()), base, within) for _, of, within in derived.inputs]
+            value = _value(derived, frame)
+            if isinstance(value, (int, float, Interval)):
+                computed.append(_result(value, base, name, scale))
+        if computed:
+            ranked = [(last(result.date), int(not result.computed), result) for result in (*reported, *computed)]
+            results[name] = newest_first(ranked, group)
+
+
+def _in_order(derived: Mapping[str, Derived]) -> Iterator[str]:
+    """Groups after those that they are computed from."""
+    done: set[str] = set()
+
+    def visit(name: str) -> Iterator[str]:
+        if name in done or name not in derived:
+            return
+        done.add(name)
+        yield from visit(derived[name].base)
+        for _, group, _ in derived[name].inputs:
+            yield from visit(group)
+        yield name
+
+    for name in derived:
+        yield from visit(name)
+
+
+def _value(derived: Derived, frame: list[Any]) -> Any:
+    if derived.valid is not None and derived.valid(frame) is not True:
+        return None
+    return derived.value(frame)
+
+
+def _unrounded(result: Result) -> Result:
+    return replace(result, value=result.exact) if result.exact is not None else result
+
+
+def _nearest(results: Sequence[Result], base: Result, within: int) -> Result | Absent:
+    """The result nearest in time to `base`, inside the window; ABSENT when there is none."""
+    best: Result | Absent = ABSENT
+    distance = within + 1
+    for result in results:
+        apart = _apart(result.date, base.date)
+        if apart is not None and apart < distance:
+            best, distance = _unrounded(result), apart
+    return best
+
+
+def _apart(a: Any, b: Any) -> int | None:
+    """Milliseconds between two dates; dates without time count by the nearest moments they may stand for."""
+    a_lo, a_hi = (a.lo, a.hi) if isinstance(a, Span) else (a, a)
+    b_lo, b_hi = (b.lo, b.hi) if isinstance(b, Span) else (b, b)
+    if not isinstance(a_lo, int) or not isinstance(b_lo, int):
+        return None
+    return max(0, a_lo - b_hi, b_lo - a_hi)
+
+
+def _result(value: float | Interval, base: Result, group: str, scale: Scale) -> Result:
+    if isinstance(value, Interval):
+        rounded: float | Interval = Interval(
+            _finite(scale, value.lo), _finite(scale, value.hi), lo_open=value.lo_open, hi_open=value.hi_open
+        )
+    else:
+        rounded = scale.round(value)
+    return replace(base, group=group, value=rounded, exact=value, low=None, high=None, computed=True)
+
+
+def _finite(scale: Scale, bound: float) -> float:
+    return bound if bound in (float("inf"), float("-inf")) else scale.round(bound)

@@ -1,0 +1,155 @@
+"""Recognising drugs: by RxNorm code, by ATC code, and by whole words of their names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from cds_service.chart.groups import SYSTEMS, DrugGroup, StarterDrug
+from cds_service.chart.words import words
+
+_RXNORM: Final = frozenset(SYSTEMS["rxnorm"])
+_ATC: Final = frozenset(SYSTEMS["atc"])
+_STRENGTH: Final = re.compile(r"(\d+(?:[.,]\d+)?)\s*(mg|mcg|ug|µg|microgram|micrograms|g)\b(?!/\s*[a-z])", re.IGNORECASE)
+_SEVERAL: Final = re.compile(r"\s*/\s*(?=[A-Za-z]{4})|\+|;|\s/\s")
+_MG: Final = {"mg": 1.0, "g": 1000.0}
+
+
+class Drug(Struct, frozen=True):
+    """One ingredient of a medicine, as a member of one group. `strength` is in mg per tablet, None when not known."""
+
+    group: str
+    ingredient: str
+    strength: float | None = None
+    by_name: bool = False
+
+
+class Recognised(Struct, frozen=True):
+    """What a medicine is: its drugs of our groups, and whether anything at all said what it is."""
+
+    drugs: tuple[Drug, ...]
+    named: bool
+
+
+class DrugTable:
+    """Codes and names of drugs, prepared for looking up."""
+
+    def __init__(
+        self, groups: Mapping[str, DrugGroup], starter: Iterable[StarterDrug], local_forms: Iterable[str]
+    ) -> None:
+        self._groups = groups
+        self._rxnorm: dict[str, list[Drug]] = defaultdict(list)
+        self._local: set[tuple[str, str]] = set()
+        self._atc: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+        self._names: dict[str, list[tuple[tuple[str, ...], str, str]]] = defaultdict(list)
+        self._never: dict[str, list[tuple[str, ...]]] = {}
+        for group in groups.values():
+            for own in group.ingredients.values():
+                if own.rxnorm:
+                    self._rxnorm[own.rxnorm].append(Drug(group.group, own.name))
+                for name in own.names:
+                    parts = tuple(words(name))
+                    self._names[parts[0]].append((parts, group.group, own.name))
+            for code in group.atc:
+                self._atc[code.code.upper()].append((group.group, code.ingredients))
+            self._never[group.group] = [tuple(words(name)) for name in group.never]
+        for names in self._names.values():
+            names.sort(key=lambda name: -len(name[0]))
+        for row in starter:
+            for ingredient, strength in zip(row.ingredients, row.strengths, strict=True):
+                self._rxnorm[row.rxcui].append(Drug(row.group, ingredient, strength))
+            if row.form == "local":
+                self._local.add((row.rxcui, row.group))
+        self._atc_lengths = sorted({len(code) for code in self._atc}, reverse=True)
+        self._joined = frozenset(parts[0] for names in self._names.values() for parts, _, _ in names)
+        self._forms = _pattern(local_forms)
+
+    def recognise(self, codes: Iterable[tuple[str, str]], texts: list[str], elsewhere: list[str]) -> Recognised:
+        """The drugs of a medicine with these (system URI, code) pairs and names.
+
+        `elsewhere` are texts that name no drug but may name a local form: route, dose form, dosage text.
+        """
+        found: dict[tuple[str, str], Drug] = {}
+        local: set[str] = set()
+        known = False
+        for system, code in codes:
+            if system in _RXNORM:
+                for drug in self._rxnorm.get(code, ()):
+                    known = True
+                    found.setdefault((drug.group, drug.ingredient), drug)
+                    if (code, drug.group) in self._local:
+                        local.add(drug.group)
+            elif system in _ATC:
+                for drug in self._by_atc(code.upper()):
+                    known = True
+                    found.setdefault((drug.group, drug.ingredient), drug)
+        for text in texts:
+            for drug in self._by_name(text):
+                earlier = found.get((drug.group, drug.ingredient))
+                if earlier is None:
+                    found[drug.group, drug.ingredient] = drug
+                elif earlier.strength is None and drug.strength is not None:
+                    found[drug.group, drug.ingredient] = Drug(
+                        drug.group, drug.ingredient, drug.strength, earlier.by_name
+                    )
+        if not found:
+            return Recognised((), known or bool(texts))
+        if any(self._forms.search(text) for text in (*texts, *elsewhere)):
+            local.update(group for group, _ in found)
+        drugs = tuple(
+            drug for drug in found.values() if not (drug.group in local and self._groups[drug.group].only_systemic)
+        )
+        return Recognised(_without_repeats(drugs), True)
+
+    def _by_atc(self, code: str) -> Iterator[Drug]:
+        for length in self._atc_lengths:
+            for group, ingredients in self._atc.get(code[:length], ()) if len(code) >= length else ():
+                for ingredient in ingredients or (group,):
+                    yield Drug(group, ingredient)
+
+    def _by_name(self, text: str) -> Iterator[Drug]:
+        spoken = words(text, self._joined)
+        for at, word in enumerate(spoken):
+            for parts, group, ingredient in self._names.get(word, ()):
+                end = at + len(parts)
+                if tuple(spoken[at:end]) == parts and not self._is_never(spoken, at, end, group):
+                    yield Drug(group, ingredient, _strength(text, parts), by_name=True)
+
+    def _is_never(self, spoken: list[str], start: int, end: int, group: str) -> bool:
+        for never in self._never[group]:
+            for at in range(max(0, end - len(never)), min(start, len(spoken) - len(never)) + 1):
+                if tuple(spoken[at : at + len(never)]) == never:
+                    return True
+        return False
+
+
+def milligrams(number: str, unit: str) -> float:
+    """A strength or dose in mg. Micrograms under any of their names are a thousandth."""
+    return round(float(number.replace(",", ".")) * _MG.get(unit.lower(), 0.001), 8)
+
+
+def _strength(text: str, parts: tuple[str, ...]) -> float | None:
+    """The strength of a text with one ingredient and one strength; else the first after the name, before the next name."""
+    strengths = _STRENGTH.findall(text)
+    if len(strengths) == 1 and not _SEVERAL.search(text):
+        return milligrams(*strengths[0])
+    at = text.lower().find(parts[-1])
+    if at < 0:
+        return None
+    after = _STRENGTH.search(_SEVERAL.split(text[at:])[0])
+    return milligrams(after[1], after[2]) if after else None
+
+
+def _without_repeats(drugs: tuple[Drug, ...]) -> tuple[Drug, ...]:
+    """A group known by its name only (from an ATC class) gives way to an ingredient of that group."""
+    named = {drug.group for drug in drugs if drug.ingredient != drug.group}
+    return tuple(drug for drug in drugs if drug.ingredient != drug.group or drug.group not in named)
+
+
+def _pattern(forms: Iterable[str]) -> re.Pattern[str]:
+    parts = [re.escape(form.removesuffix("*")) + (r"\w*" if form.endswith("*") else "") for form in forms]
+    return re.compile(rf"\b(?:{'|'.join(parts)})\b" if parts else r"(?!)", re.IGNORECASE)

@@ -1,0 +1,209 @@
+"""Medications: what drug each order or statement is about, whether it is taken, since when and how much."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+from msgspec import Raw
+
+from cds_service.chart.chains import link_chains
+from cds_service.chart.codes import Codes
+from cds_service.chart.dosage import Dosage, bounds_of, daily_dose, dosages_in, forms_of
+from cds_service.chart.drugs import Drug, Recognised
+from cds_service.chart.items import Date, Medication
+from cds_service.chart.moment import Moment, last, period_end, period_start
+from cds_service.chart.subject import Subject
+from cds_service.fhir.read import Reading, read_contained
+from cds_service.fhir.references import relative
+from cds_service.fhir.resources import (
+    CodeableConcept,
+    MedicationAdministration,
+    MedicationRequest,
+    MedicationStatement,
+    Reference,
+)
+from cds_service.fhir.resources import Medication as MedicationResource
+from cds_service.fhir.uncertain import DAY, Interval, Unknown
+
+_ORDERS: Final = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
+_VOID: Final = frozenset({"entered-in-error", "cancelled", "not-done"})
+_REQUEST_STATUS: Final = frozenset({"active", "on-hold", "completed", "stopped", "unknown"})
+_STATEMENT_STATUS: Final = {"intended": "active"}
+_STATEMENTS: Final = frozenset({"active", "completed", "stopped", "on-hold", "not-taken", "unknown"})
+
+Source = MedicationRequest | MedicationStatement | MedicationAdministration
+
+
+class MedicationReader:
+    """Reads orders, statements and administrations of drugs of our groups."""
+
+    def __init__(self, codes: Codes, moment: Moment, reading: Reading, drafted: Reading) -> None:
+        self.medications: dict[str, list[Medication]] = {}
+        self.unresolved: list[str] = []
+        self.placed: list[str] = []
+        self._codes = codes
+        self._moment = moment
+        self._reading = reading
+        self._drafted = drafted
+        self._resources = _resources(reading) | _resources(drafted)
+        self._items: list[Medication] = []
+        self._seen: dict[tuple[str, ...], Recognised] = {}
+
+    def read(self, subject: Subject) -> None:
+        """Read the drafts and what is on the chart; a draft replaces the order of the same id."""
+        for request, reference in subject.own(self._drafted, MedicationRequest):
+            self.placed.append(reference)
+            self._request(request, reference, draft=True)
+        for request, reference in subject.own(self._reading, MedicationRequest):
+            if reference not in self.placed:
+                self._request(request, reference)
+        for statement, reference in subject.own(self._reading, MedicationStatement):
+            self._statement(statement, reference)
+        for administration, reference in subject.own(self._reading, MedicationAdministration):
+            self._administration(administration, reference)
+        self._finish()
+
+    def _request(self, request: MedicationRequest, reference: str, *, draft: bool = False) -> None:
+        """Add a MedicationRequest; `draft` marks one that is being placed in this very request."""
+        if not draft and (request.status in _VOID or request.doNotPerform is True):
+            return
+        status = request.status if request.status in _REQUEST_STATUS else "unknown"
+        if draft:
+            status = "draft"
+        elif request.status == "draft" or (request.intent is not None and request.intent not in _ORDERS):
+            status = "proposed"
+        dosages = dosages_in(request.dosageInstruction)
+        starts, ends, length = bounds_of(dosages)
+        start = self._moment.first(starts, request.authoredOn)
+        self._add(request, reference, status or "unknown", dosages, start, self._moment.read(ends), length)
+
+    def _statement(self, statement: MedicationStatement, reference: str) -> None:
+        """Add a MedicationStatement: what the patient takes, or does not."""
+        if statement.status in _VOID:
+            return
+        status = _STATEMENT_STATUS.get(statement.status or "", statement.status or "unknown")
+        if statement.taken == "n":
+            status = "not-taken"
+        elif status not in _STATEMENTS:
+            status = "unknown"
+        moment = self._moment
+        start = moment.first(
+            statement.effectiveDateTime, period_start(statement.effectivePeriod), statement.dateAsserted
+        )
+        end = moment.read(period_end(statement.effectivePeriod))
+        self._add(statement, reference, status, dosages_in(statement.dosage), start, end, None)
+
+    def _administration(self, administration: MedicationAdministration, reference: str) -> None:
+        """Add a MedicationAdministration: active for a day."""
+        if administration.status in _VOID:
+            return
+        moment = self._moment
+        start = moment.first(administration.effectiveDateTime, period_start(administration.effectivePeriod))
+        end = moment.first(period_end(administration.effectivePeriod), administration.effectiveDateTime)
+        given = administration.status in ("completed", "in-progress")
+        age = moment.age(end if end is not None else start)
+        recent = isinstance(age, int) and age <= DAY
+        status = "active" if given and recent else "completed" if given else administration.status or "unknown"
+        self._add(administration, reference, status, dosages_in(administration.dosage), start, end, None)
+
+    def _finish(self) -> None:
+        """Start, last change of dose and age of each item, from the chain of orders of its ingredient."""
+        link_chains(self._items, self._moment)
+        found: dict[str, list[Medication]] = defaultdict(list)
+        for item in sorted(self._items, key=lambda item: last(item.start), reverse=True):
+            found[item.group].append(item)
+        self.medications = dict(found)
+
+    def _add(
+        self, source: Source, reference: str, status: str, dosages: list[Dosage], start: Date, end: Date, length: int | None
+    ) -> None:
+        recognised = self._recognise(source, dosages)
+        if not recognised.named:
+            if status in ("active", "draft", "unknown"):
+                self.unresolved.append(reference)
+            return
+        if not recognised.drugs:
+            return
+        if end is None and length is not None and start is not None and not isinstance(start, Unknown):
+            end = start + length
+        if status == "active" and self._moment.is_past(end) and not isinstance(source, MedicationAdministration):
+            status = "completed"
+        if end is None and status in ("completed", "stopped", "not-taken"):
+            end = start
+        for drug in recognised.drugs:
+            group = self._codes.medications[drug.group]
+            dose = daily_dose(dosages, drug.strength, group.one_tablet_a_day)
+            self._items.append(
+                Medication(
+                    id=reference,
+                    group=drug.group,
+                    ingredient=drug.ingredient,
+                    status=status,
+                    start=start,
+                    end=end,
+                    dose=dose,
+                    equivalent=_equivalent(dose, drug, self._codes),
+                    by_name=drug.by_name,
+                )
+            )
+
+    def _recognise(self, source: Source, dosages: list[Dosage]) -> Recognised:
+        codes: list[tuple[str, str]] = []
+        texts: list[str] = []
+        elsewhere = forms_of(dosages)
+        _add_concept(source.medicationCodeableConcept, codes, texts)
+        resource = self._resolve(source.medicationReference, source.contained)
+        if resource is not None:
+            _add_concept(resource.code, codes, texts)
+            _add_concept(resource.form, [], elsewhere)
+            for ingredient in resource.ingredient or ():
+                _add_concept(ingredient.itemCodeableConcept, codes, texts)
+        if source.medicationReference is not None and source.medicationReference.display:
+            texts.append(source.medicationReference.display)
+        key = (*(code for _, code in codes), "", *texts, "", *elsewhere)
+        found = self._seen.get(key)
+        if found is None:
+            found = self._seen[key] = self._codes.drugs.recognise(codes, texts, elsewhere)
+        return found
+
+    def _resolve(self, reference: Reference | None, contained: Raw) -> MedicationResource | None:
+        text = reference.reference if reference else None
+        if text is None:
+            return None
+        if text.startswith("#"):
+            inner = read_contained(contained, text[1:])
+            return inner if isinstance(inner, MedicationResource) else None
+        return self._resources.get(text) or self._resources.get(relative(text))
+
+
+def _resources(reading: Reading) -> dict[str, MedicationResource]:
+    found: dict[str, MedicationResource] = {}
+    for entry in reading.entries[MedicationResource]:
+        if isinstance(entry.resource, MedicationResource):
+            found[f"Medication/{entry.resource.id}"] = entry.resource
+            if entry.fullUrl:
+                found[entry.fullUrl] = entry.resource
+    return found
+
+
+def _add_concept(concept: CodeableConcept | None, codes: list[tuple[str, str]], texts: list[str]) -> None:
+    if concept is None:
+        return
+    for coding in concept.coding or ():
+        if coding.system and coding.code:
+            codes.append((coding.system, coding.code))
+        if coding.display:
+            texts.append(coding.display)
+    if concept.text:
+        texts.append(concept.text)
+
+
+def _equivalent(dose: float | Interval | None, drug: Drug, codes: Codes) -> float | Interval | None:
+    ingredient = codes.medications[drug.group].ingredients.get(drug.ingredient)
+    if dose is None or ingredient is None or ingredient.equivalent is None:
+        return None
+    factor = ingredient.equivalent
+    if isinstance(dose, Interval):
+        return Interval(round(dose.lo * factor, 8), round(dose.hi * factor, 8))
+    return round(dose * factor, 8)

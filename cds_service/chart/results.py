@@ -1,0 +1,190 @@
+"""Laboratory results and vital signs: which Observation is a usable result, when it was taken, and what its value is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final, Literal
+
+from cds_service.chart.answers import flags, keys_of
+from cds_service.chart.codes import Codes, Hit
+from cds_service.chart.combine import combine
+from cds_service.chart.groups import ResultGroup
+from cds_service.chart.haemolysis import Signs
+from cds_service.chart.items import Date, Result, UnreadableResult
+from cds_service.chart.latest import Ranked, newest_first
+from cds_service.chart.moment import Moment, last
+from cds_service.chart.patient import Person
+from cds_service.chart.pressure import NO_PRESSURE, read_pressure
+from cds_service.chart.ranges import limits
+from cds_service.chart.units import Scale
+from cds_service.fhir.dates import day_of
+from cds_service.fhir.read import Unreadable
+from cds_service.fhir.resources import Observation
+from cds_service.fhir.uncertain import DAY, Span, Unknown
+
+_RANKS: Final = {"final": 0, "amended": 2, "corrected": 4}
+"""Statuses of usable results; of one moment the higher rank wins."""
+_NO_RESULT: Final = frozenset({"registered", "cancelled", "entered-in-error"})
+"""Statuses that say there is no result: nothing to read and nothing to report."""
+
+
+class ResultReader:
+    """Reads the Observations of result groups, one at a time; `finish` puts them in order."""
+
+    def __init__(self, codes: Codes, moment: Moment, person: Person, signs: Signs) -> None:
+        self.unreadable_results: dict[str, list[UnreadableResult]] = defaultdict(list)
+        self.unreadable: list[Unreadable] = []
+        self.results: dict[str, list[Result]] = {}
+        self.preliminary: dict[str, list[Result]] = {}
+        self._codes = codes
+        self._moment = moment
+        self._person = person
+        self._signs = signs
+        self._usable: dict[str, list[Ranked]] = defaultdict(list)
+        self._preliminary: dict[str, list[Ranked]] = defaultdict(list)
+        self._cutoffs = {
+            group: day_of(moment.now - horizon - 2 * DAY).isoformat() for group, horizon in codes.horizon.items()
+        }
+
+    def read(self, observation: Observation, reference: str, hit: Hit) -> None:
+        """Add the result of an Observation, or note why it cannot be read."""
+        group, code, scale = hit.result, hit.code, hit.scale
+        if group is None or code is None or scale is None:
+            return
+        text = observation.effectiveDateTime
+        if text is not None and len(text) > 9:
+            cutoff = self._cutoffs.get(group.group)
+            if cutoff is not None and text[:10] < cutoff:
+                return
+        rank = _RANKS.get(observation.status or "")
+        if rank is None and observation.status in _NO_RESULT:
+            return
+        date: int | Span | None = None
+        try:
+            date = self._date(observation)
+            age = self._moment.age(date)
+            if not isinstance(age, int) or (age <= 0 and self._moment.is_future(date)):
+                self.unreadable.append(Unreadable(reference, f"dated in the future: {group.name} is not used"))
+                return
+            if rank is None and observation.status != "preliminary":
+                raise ValueError(f"status '{observation.status}'" if observation.status else "no status")
+            result = Result(
+                id=reference,
+                group=group.group,
+                date=date,
+                age=age,
+                status=observation.status or "",
+                point_of_care=code.poc,
+                preliminary=rank is None,
+            )
+            if group.kind == "pressure":
+                read_pressure(observation, code.part, group, self._codes, result)
+            else:
+                self._read_value(observation, group, scale, result)
+        except ValueError as error:
+            self.fail(group, observation, reference, str(error), date)
+            return
+        if memoryview(observation.referenceRange):
+            result.low, result.high = limits(
+                observation.referenceRange, scale, self._person, self._codes.qualifiers
+            )
+        if group.haemolysis:
+            result.haemolysed = self._signs.of(observation, reference)
+        ranked = (last(date), (rank or 0) + (not code.poc), result)
+        (self._usable if rank is not None else self._preliminary)[group.group].append(ranked)
+
+    def fail(
+        self, group: ResultGroup, observation: Observation | None, reference: str, reason: str, date: Date = None
+    ) -> None:
+        """Note that a result of a group cannot be read."""
+        flag: Literal["HH", "LL"] | None = None
+        if observation is not None:
+            said = flags(observation.interpretation)
+            flag = "HH" if "HH" in said else "LL" if "LL" in said else None
+        self.unreadable_results[group.group].append(UnreadableResult(reference, reason, date, flag))
+        self.unreadable.append(Unreadable(reference, reason))
+
+    def finish(self) -> None:
+        """Put all results in order, newest first, and combine what belongs to one moment or day."""
+        for found, into in ((self._usable, self.results), (self._preliminary, self.preliminary)):
+            for name, ranked in found.items():
+                group = self._codes.results[name]
+                if group.haemolysis:
+                    self._signs.settle([result for _, _, result in ranked])
+                into[name] = combine(newest_first(ranked, group), group)
+                if group.kind == "pressure":
+                    self._forget_empty_panels(name, into[name])
+
+    def _forget_empty_panels(self, group: str, results: list[Result]) -> None:
+        """A panel without components is no fault when its halves came as Observations of their own."""
+        dates = {result.date for result in results if isinstance(result.date, int)}
+        spare = {
+            one.id
+            for one in self.unreadable_results.get(group, ())
+            if one.reason == NO_PRESSURE and isinstance(one.date, int) and one.date in dates
+        }
+        if spare:
+            self.unreadable_results[group] = [one for one in self.unreadable_results[group] if one.id not in spare]
+            self.unreadable = [one for one in self.unreadable if one.resource not in spare]
+
+    def _date(self, observation: Observation) -> int | Span:
+        text = observation.effectiveDateTime or observation.effectiveInstant
+        if text is None:
+            period = observation.effectivePeriod
+            text = (period.end if period else None) or observation.issued or (period.start if period else None)
+            if text is None:
+                raise ValueError("no date")
+        try:
+            return self._moment.date(text)
+        except ValueError as error:
+            raise ValueError(f"a date that cannot be read: {error}") from None
+
+    def _read_value(self, observation: Observation, group: ResultGroup, scale: Scale, result: Result) -> None:
+        if group.kind == "quantity":
+            quantity = observation.valueQuantity
+            if quantity is None:
+                raise ValueError(_why_no_quantity(observation, group))
+            result.exact, result.value = scale.read(quantity)
+        elif group.kind == "string":
+            result.value = self._answer(observation, group)
+        elif group.kind == "date":
+            if observation.valueDateTime is None:
+                raise ValueError(_why_no_value(observation))
+            result.value = self._moment.read(observation.valueDateTime)
+            if isinstance(result.value, Unknown):
+                raise ValueError("a value that is not a date")
+
+    def _answer(self, observation: Observation, group: ResultGroup) -> str:
+        concept = observation.valueCodeableConcept
+        if concept is None:
+            raise ValueError(_why_no_value(observation))
+        for key in keys_of(concept):
+            answer = group.answers.get(key)
+            if answer is not None:
+                return answer
+        raise ValueError(f"an answer that is not known for {group.name}")
+
+
+def _why_no_quantity(observation: Observation, group: ResultGroup) -> str:
+    if observation.valueString is not None or observation.valueInteger is not None:
+        return f"a value without a unit for {group.name}"
+    return _why_no_value(observation)
+
+
+def _why_no_value(observation: Observation) -> str:
+    reason = observation.dataAbsentReason
+    if reason is not None:
+        codes = [coding.code for coding in reason.coding or () if coding.code]
+        return f"no value: {codes[0]}" if codes else "no value: a reason in words"
+    kinds = (
+        ("a coded value", observation.valueCodeableConcept),
+        ("a text", observation.valueString),
+        ("true or false", observation.valueBoolean),
+        ("a whole number", observation.valueInteger),
+        ("a date", observation.valueDateTime),
+        ("a quantity", observation.valueQuantity),
+        ("a range", bytes(observation.valueRange) or None),
+        ("a ratio", bytes(observation.valueRatio) or None),
+    )
+    found = [name for name, value in kinds if value is not None]
+    return f"{found[0]} where another kind of value was expected" if found else "no value"

@@ -1,0 +1,84 @@
+"""Quantities in the canonical unit of their code group, rounded as a person would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from cds_service.chart.groups import Part, ResultGroup, Unit
+from cds_service.fhir.resources import Quantity
+from cds_service.fhir.uncertain import Interval
+
+UCUM: Final = "http://unitsofmeasure.org"
+_EXPONENTS: Final = tuple(10.0**decimals for decimals in range(9))
+_INFINITY: Final = float("inf")
+
+
+class Scale:
+    """How the numbers of one result group are read: its units under all their spellings, decimals, plausible range."""
+
+    __slots__ = ("_half", "_name", "_power", "high", "low", "units")
+
+    def __init__(
+        self, group: ResultGroup, units: Mapping[str, Unit] | None = None, part: Part | None = None
+    ) -> None:
+        self._name = group.name
+        self._power = _EXPONENTS[group.decimals]
+        self._half = 0.5 + self._power * 5e-9
+        plausible = group.plausible_parts.get(part) if part else group.plausible
+        self.low, self.high = plausible or (-_INFINITY, _INFINITY)
+        own = dict(units if units is not None else group.units)
+        self.units = {**{text: own[code] for text, code in group.spellings.items() if code in own}, **own}
+
+    def round(self, value: float) -> float:
+        """To the decimals of the group, halves away from zero, of the value at eight decimals."""
+        if value < 0:
+            return -int(self._half - value * self._power) / self._power
+        return int(value * self._power + self._half) / self._power
+
+    def unit(self, quantity: Quantity) -> Unit:
+        """The unit of a quantity: its UCUM code decides, else its text. Raises ValueError, naming the unit."""
+        code, text = quantity.code, quantity.unit
+        found = None
+        if code:
+            found = self.units.get(code)
+        if found is None and text and not (code and quantity.system == UCUM):
+            found = self.units.get(text) or self.units.get(text.strip())
+        if found is None:
+            named = code if code and (quantity.system == UCUM or not text) else text
+            if not named:
+                raise ValueError(f"no unit for {self._name}")
+            raise ValueError(f"unit '{named[:40]}' is not known for {self._name}")
+        return found
+
+    def read(self, quantity: Quantity) -> tuple[float | Interval, float | Interval]:
+        """The exact and the rounded value in the canonical unit; an interval when the value has a comparator.
+
+        Raises ValueError saying what is wrong: no value, no or an unknown unit, outside the plausible range.
+        """
+        value = quantity.value
+        if value is None:
+            raise ValueError("no value")
+        unit = self.unit(quantity)
+        exact = (value + unit.before) * unit.factor + unit.after
+        if not -1e15 < exact < 1e15:
+            raise ValueError(f"not a number that {self._name} can have")
+        rounded = self.round(exact)
+        if not self.low <= rounded <= self.high:
+            raise ValueError(f"{rounded:g} is outside the plausible range of {self._name} ({self.low:g} to {self.high:g})")
+        comparator = quantity.comparator
+        if comparator is None:
+            return exact, rounded
+        return _interval(comparator, exact), _interval(comparator, rounded)
+
+
+def _interval(comparator: str, bound: float) -> Interval:
+    if comparator == "<":
+        return Interval(-_INFINITY, bound, lo_open=True, hi_open=True)
+    if comparator == "<=":
+        return Interval(-_INFINITY, bound, lo_open=True)
+    if comparator == ">":
+        return Interval(bound, _INFINITY, lo_open=True, hi_open=True)
+    if comparator == ">=":
+        return Interval(bound, _INFINITY, hi_open=True)
+    raise ValueError("a comparator that is not known")

@@ -1,0 +1,209 @@
+"""From bytes to decoded resources, one by one: what cannot be read costs only itself, and is named.
+
+A value that is sound is decoded in one pass. When that fails, its entries are decoded one at a time, so that an unknown
+type is skipped and counted and an unreadable resource is reported while the others are read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cds_service.fhir.resources import READ, AnyResource, Bundle, CodeableConcept, Entry, Resource
+
+_BOM: Final = b"\xef\xbb\xbf"
+_WHERE: Final = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<path>[^`]*)`")
+_ERRORS: Final = (msgspec.MsgspecError, RecursionError, ValueError)
+
+
+class Unreadable(Struct, frozen=True):
+    """A resource, or a part of the chart, that was left out because it cannot be read, and why.
+
+    `key` is the prefetch key it came in when nobody can tell what the resource would have said; None when the harm is
+    confined (`UnreadableResult` names the code group) or when it was left out on purpose, as a date in the future is.
+    """
+
+    resource: str
+    reason: str
+    key: str | None = None
+
+
+class Failure(Struct, frozen=True):
+    """A resource that does not decode: its reference or place, the reason, and what of its code can still be read."""
+
+    resource: str
+    reason: str
+    type: str | None
+    code: CodeableConcept | None
+
+
+class Reading(Struct):
+    """What reading has found so far: entries by type, types that were skipped, failures with their prefetch key."""
+
+    entries: dict[type[Resource], list[Entry]]
+    skipped: dict[str, int]
+    failures: list[tuple[Failure, str]]
+
+
+class _RawEntry(Struct, gc=False):
+    resource: Raw = Raw()
+    fullUrl: str | None = None
+
+
+class _RawBundle(Struct, gc=False):
+    entry: list[_RawEntry] | None = None
+
+
+class _Type(Struct, gc=False):
+    resourceType: str | None = None
+
+
+class _Name(Struct, gc=False):
+    id: str | None = None
+
+
+class _Code(Struct, gc=False):
+    code: CodeableConcept | None = None
+
+
+_resource: Final = msgspec.json.Decoder(AnyResource | None, strict=False)
+_raw_bundle: Final = msgspec.json.Decoder(_RawBundle)
+_type: Final = msgspec.json.Decoder(_Type)
+_name: Final = msgspec.json.Decoder(_Name)
+_code: Final = msgspec.json.Decoder(_Code)
+
+
+def nothing_read() -> Reading:
+    """A Reading to start with."""
+    return Reading({kind: [] for kind in READ}, {}, [])
+
+
+def read(raw: Raw | bytes, key: str, into: Reading) -> None:
+    """Decode a resource, or the resources of a Bundle, into `into`. `key` is the prefetch key, for messages.
+
+    Never raises: malformed JSON, bad UTF-8, deep nesting and numbers without bound end in `failures`.
+    """
+    if isinstance(raw, bytes) and raw.startswith(_BOM):
+        raw = raw[3:]
+    try:
+        resource = _resource.decode(raw)
+    except _ERRORS as error:
+        _one_by_one(raw, key, into, error)
+        return
+    if resource is not None:
+        _sort([Entry(resource)], into)
+
+
+def read_contained(raw: Raw, fragment: str) -> Resource | None:
+    """The contained resource that `#id` points to, or None when it is not there or cannot be read."""
+    for item in _list(raw):
+        try:
+            if _name.decode(item).id == fragment:
+                found: Resource | None = _resource.decode(item)
+                return found
+        except _ERRORS:
+            continue
+    return None
+
+
+def resources_of(raw: Raw | bytes) -> dict[str, bytes]:
+    """The bytes of each resource by its reference (`MedicationRequest/m1`), exactly as they were sent."""
+    found: dict[str, bytes] = {}
+    for entry in _raw_entries(raw) or [_RawEntry(Raw(raw))]:
+        try:
+            kind, name = _type.decode(entry.resource).resourceType, _name.decode(entry.resource).id
+        except _ERRORS:
+            continue
+        if kind == "Bundle":
+            found.update(resources_of(entry.resource))
+        elif kind and name:
+            found[f"{kind}/{name}"] = bytes(entry.resource)
+    return found
+
+
+def _sort(entries: list[Entry], into: Reading) -> None:
+    by_type = into.entries
+    for entry in entries:
+        resource = entry.resource
+        kind = type(resource)
+        if kind in by_type:
+            by_type[kind].append(entry)
+        elif kind is Bundle:
+            _sort(resource.entry or [], into)  # type: ignore[union-attr]
+        elif resource is not None:
+            name = kind.__name__
+            into.skipped[name] = into.skipped.get(name, 0) + 1
+
+
+def _one_by_one(raw: Raw | bytes, key: str, into: Reading, error: BaseException) -> None:
+    entries = _raw_entries(raw)
+    if entries is None:
+        _single(raw, None, key, key, into, error)
+        return
+    for number, entry in enumerate(entries):
+        if not memoryview(entry.resource):
+            continue
+        try:
+            resource = _resource.decode(entry.resource)
+        except _ERRORS as error:
+            _single(entry.resource, entry.fullUrl, f"{key} entry {number}", key, into, error)
+        else:
+            if resource is not None:
+                _sort([Entry(resource, entry.fullUrl)], into)
+
+
+def _single(
+    raw: Raw | bytes, full_url: str | None, place: str, key: str, into: Reading, error: BaseException
+) -> None:
+    try:
+        kind = _type.decode(raw).resourceType
+    except _ERRORS:
+        kind = None
+    if kind == "Bundle" and full_url is not None:
+        _one_by_one(raw, key, into, error)
+        return
+    if kind is not None and kind not in _READ_NAMES:
+        into.skipped[kind] = into.skipped.get(kind, 0) + 1
+        return
+    name, code = None, None
+    try:
+        name = _name.decode(raw).id
+        code = _code.decode(raw).code
+    except _ERRORS:
+        pass
+    resource = f"{kind}/{name}" if kind and name else place
+    into.failures.append((Failure(resource, _reason(error), kind, code), key))
+
+
+_READ_NAMES: Final = frozenset(kind.__name__ for kind in READ)
+
+
+def _raw_entries(raw: Raw | bytes) -> list[_RawEntry] | None:
+    """The entries of a Bundle, or None when it is another resource or no JSON at all."""
+    try:
+        if _type.decode(raw).resourceType == "Bundle":
+            return _raw_bundle.decode(raw).entry or []
+    except _ERRORS:
+        pass
+    return None
+
+
+def _list(raw: Raw) -> list[Raw]:
+    try:
+        return msgspec.json.decode(raw, type=list[Raw])
+    except _ERRORS:
+        return []
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "text that is not UTF-8"
+    found = _WHERE.match(str(error))
+    if found:
+        return f"{found['path'] or 'the resource'}: {found['what'][:1].lower()}{found['what'][1:]}"
+    return str(error)
