@@ -18,7 +18,7 @@ from cds_service.knowledge.types import Kind, Type, item, list_of
 FORMS: Final[tuple[str, ...]] = get_args(Form)
 _NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]+$")
 _TAKEN: Final = {
-    "Patient", "Hook", "Now", "Base", "Count", "Min", "Max", "Median", "Coalesce", "Abs",
+    "Patient", "Hook", "Now", "Count", "Min", "Max", "Median", "Coalesce", "Abs",
     "Code", "Concept", "Interval", "List", "Tuple",
 }  # fmt: skip
 """Names that the language, or CQL, has for itself."""

@@ -150,8 +150,10 @@ class Words:
         if of.kind == "labels":
             entries = sorted((len(label) for label, _ in named.expression.entries), reverse=True)  # type: ignore[union-attr]
             return _listed(entries)
+        if fact is not None and fact.form == "result":
+            return self._longest_result(fact.groups[0])
         if of.form in ("result", "results") and of.kind == "item":
-            return 12 + len(unit(of.unit)) + len(" (18 Nov 2026, preliminary, haemolysed)")
+            return max(self._longest_result(one) for one, group in self.codes.results.items() if group.unit == of.unit)
         if fact is None or of.kind != "list":
             return 40 * _AT_MOST
         names: list[int] = []
@@ -166,6 +168,19 @@ class Words:
             else:
                 names.append(len(self.group(group)))
         return _listed(sorted(names, reverse=True))
+
+    def _longest_result(self, name: str) -> int:
+        group = self.codes.results[name]
+        if group.kind == "string":
+            value = max(map(len, group.answer_names), default=0)
+        elif group.kind == "date":
+            value = _DATE_LENGTH
+        elif group.kind == "pressure":
+            value = len("<300/<200")
+        else:
+            value = len(f"<{max(group.plausible or (0, 999_999)):.{group.decimals}f}")
+        notes = ", preliminary, haemolysed" if group.haemolysis else ", preliminary"
+        return value + len(unit(group.unit)) + len(f" ({notes})") + _DATE_LENGTH
 
 
 def _listed(lengths: list[int]) -> int:
