@@ -11,12 +11,12 @@ from cds_service.health import health
 from cds_service.hooks.call import answer
 from cds_service.hooks.errors import Unavailable
 from cds_service.hooks.feedback import FeedbackEntry
-from cds_service.hooks.views import answer_errors, cds_hooks
+from cds_service.hooks.views import Clock, answer_errors, cds_hooks, system_clock
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.store.feedback import FeedbackStore, Unwritable
 
 
-def create_app(config: Config, knowledge: Knowledge) -> Flask:
+def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock) -> Flask:
     """The application that answers CDS Hooks calls from `knowledge`.
 
     It opens no connection: the database is first used by the process that answers.
@@ -34,6 +34,6 @@ def create_app(config: Config, knowledge: Knowledge) -> Flask:
             raise Unavailable(["The feedback could not be stored."]) from error
 
     answer_errors(app)
-    app.register_blueprint(cds_hooks(knowledge.services, call, save_feedback, config.max_body))
+    app.register_blueprint(cds_hooks(knowledge.services, call, save_feedback, clock=clock, max_body=config.max_body))
     app.register_blueprint(health(knowledge.version, store.writable))
     return app

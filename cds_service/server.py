@@ -16,7 +16,7 @@ _THREADS: Final = 4
 _MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 (gunicorn creates and unlinks its own heartbeat file there)
 
 
-class Server(BaseApplication):  # type: ignore[misc]
+class Server(BaseApplication):
     """gunicorn serving one application, which is built before it forks and shared by its workers."""
 
     def __init__(self, app: Flask, config: Config) -> None:
@@ -29,7 +29,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         for name, value in settings(self._config).items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> Any:
         """The application. What exists by now is left alone by the garbage collector of every worker."""
         gc.collect()
         gc.freeze()

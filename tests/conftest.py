@@ -28,10 +28,19 @@ def config(tmp_path: Path) -> Config:
     return read_config({"CDS_SERVICE_DATABASE": f"sqlite:///{tmp_path / 'feedback.sqlite3'}"})
 
 
+FIXTURES_NOW = 1_795_168_800_000
+"""2026-11-20T10:00:00Z, the moment to which the dates of the fixtures belong."""
+
+
+def fixtures_clock() -> int:
+    """The time of the fixtures, whenever the tests run."""
+    return FIXTURES_NOW
+
+
 @pytest.fixture
 def app(config: Config, knowledge: Knowledge) -> Flask:
-    """The application."""
-    return create_app(config, knowledge)
+    """The application, at the time of the fixtures."""
+    return create_app(config, knowledge, fixtures_clock)
 
 
 @pytest.fixture

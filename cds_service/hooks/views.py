@@ -39,9 +39,18 @@ _BRIEFLY: Final = "max-age=60"
 Answer = Callable[[str, bytes, int], bytes]
 """The JSON of a response, from the service id, the body of the request, and now in milliseconds since 1970 UTC."""
 SaveFeedback = Callable[[str, Sequence[FeedbackEntry]], None]
+Clock = Callable[[], int]
+"""Now, in milliseconds since 1970 UTC."""
 
 
-def cds_hooks(services: Sequence[Service], answer: Answer, save_feedback: SaveFeedback, max_body: int) -> Blueprint:
+def system_clock() -> int:
+    """Now, as this machine has it."""
+    return time.time_ns() // 1_000_000
+
+
+def cds_hooks(
+    services: Sequence[Service], answer: Answer, save_feedback: SaveFeedback, *, clock: Clock, max_body: int
+) -> Blueprint:
     """Discovery, the services and their feedback, below /cds-services (CDS Hooks 2.0.1)."""
     views = Blueprint("cds_hooks", __name__, url_prefix="/cds-services")
     described = discovery(services)
@@ -60,7 +69,7 @@ def cds_hooks(services: Sequence[Service], answer: Answer, save_feedback: SaveFe
     @views.post("/<service_id>", strict_slashes=False)
     def call(service_id: str) -> Response:
         require_service(service_id)
-        return _json(answer(service_id, read_body(max_body), time.time_ns() // 1_000_000))
+        return _json(answer(service_id, read_body(max_body), clock()))
 
     @views.post("/<service_id>/feedback", strict_slashes=False)
     def feedback(service_id: str) -> Response:

@@ -1,0 +1,432 @@
+"""Calls as clients make them: the whole application, every answer checked against the specification."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fhir.resources.R4B import get_fhir_model_class
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small import a_bundle, with_changes
+from werkzeug.test import TestResponse
+
+from cds_service.app import create_app
+from cds_service.config import read_config
+from cds_service.folders import data_folder
+from cds_service.knowledge.knowledge import Knowledge
+
+REQUESTS = data_folder("fixtures") / "requests"
+NAMED = sorted(path.stem for path in REQUESTS.glob("*.json"))
+URL = "/cds-services/leg-weakness-patient-view"
+SEVERAL = json.loads((REQUESTS / "several-causes-at-once.json").read_bytes())
+TEXT = json.dumps(SEVERAL).encode()
+FIXTURES_NOW = 1_795_168_800_000
+PATIENT = SEVERAL["context"]["patientId"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def shared(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """A client for all examples of a property."""
+    database = tmp_path_factory.mktemp("calls") / "feedback.sqlite3"
+    config = read_config({"CDS_SERVICE_DATABASE": f"sqlite:///{database}"})
+    return create_app(config, knowledge, lambda: FIXTURES_NOW).test_client()
+
+
+def url_of(request: dict[str, Any]) -> str:
+    return f"/cds-services/leg-weakness-{request['hook']}"
+
+
+def answered(answer: TestResponse) -> dict[str, Any]:
+    """The body of a 200, with what must be true of every one."""
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    assert answer.mimetype == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    body: dict[str, Any] = answer.get_json()
+    assert isinstance(body["cards"], list)
+    return body
+
+
+def refused(answer: TestResponse, status: int) -> str:
+    """The text of a refusal, with what must be true of every one."""
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    assert answer.mimetype == "application/json"
+    outcome = OperationOutcome.model_validate_json(answer.get_data())
+    assert outcome.id == answer.headers["X-Correlation-ID"]
+    return answer.get_data(as_text=True)
+
+
+def parts(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a JSON document with its path."""
+    yield path, value
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in children:
+        yield from parts(inner, f"{path}.{name}")
+
+
+@pytest.fixture(scope="module", params=NAMED)
+def exchange(request: pytest.FixtureRequest, shared: FlaskClient) -> tuple[dict[str, Any], TestResponse]:
+    """Each fixture request and its answer."""
+    sent = json.loads((REQUESTS / f"{request.param}.json").read_bytes())
+    return sent, shared.post(URL if request.param == "wrong-hook" else url_of(sent), json=sent)
+
+
+def test_JSON_01_JSON_02_RESP_01_ERR_02_every_fixture_gets_cards_or_a_reason(
+    exchange: tuple[dict[str, Any], TestResponse],
+) -> None:
+    _, answer = exchange
+    if answer.status_code == 200:
+        answered(answer)
+    else:
+        refused(answer, answer.status_code)
+    assert answer.status_code in (200, 400, 412)
+
+
+def test_JSON_03_JSON_04_JSON_05_no_answer_holds_null_or_empty(exchange: tuple[dict[str, Any], TestResponse]) -> None:
+    for path, value in parts(exchange[1].get_json()):
+        assert value is not None, path
+        assert path == ".cards" or value not in ("", [], {}), path
+
+
+def test_CARD_01_to_CARD_11_SRC_01_COD_01_LNK_01_cards_are_as_specified(
+    exchange: tuple[dict[str, Any], TestResponse],
+) -> None:
+    for card in exchange[1].get_json().get("cards", ()):
+        assert 0 < len(card["summary"]) < 140
+        assert "\n" not in card["summary"]
+        assert card["indicator"] in ("info", "warning", "critical")
+        assert card["source"]["label"].strip()
+        assert str(UUID(card["uuid"])) == card["uuid"]
+        assert ("suggestions" in card) == ("selectionBehavior" in card)
+        assert card.get("selectionBehavior", "any") in ("any", "at-most-one")
+        assert all(
+            reason[name].strip() for reason in card.get("overrideReasons", ()) for name in ("code", "system", "display")
+        )
+        assert all(link["type"] == "absolute" and link["label"] for link in card.get("links", ()))
+        urls = [link["url"] for link in card.get("links", ())] + [card["source"].get("url", "https://x.org")]
+        assert all(re.fullmatch(r"https?://\S+", url) for url in urls)
+
+
+def test_CARD_05_SRC_02_no_card_holds_html_or_a_link_about_the_patient(
+    exchange: tuple[dict[str, Any], TestResponse],
+) -> None:
+    sent, answer = exchange
+    for card in answer.get_json().get("cards", ()):
+        assert not re.search(r"<[a-zA-Z/!]", card.get("detail", ""))
+        links = json.dumps([card["source"], card.get("links")])
+        assert sent.get("context", {}).get("patientId", "?") not in links
+
+
+def test_SUG_01_SUG_02_SUG_05_ACT_01_to_ACT_07_suggestions_are_drafts_for_this_patient(
+    exchange: tuple[dict[str, Any], TestResponse],
+) -> None:
+    sent, answer = exchange
+    for card in answer.get_json().get("cards", ()):
+        for suggestion in card.get("suggestions", ()):
+            assert suggestion["label"].strip()
+            assert str(UUID(suggestion["uuid"])) == suggestion["uuid"]
+            assert "actionSelectionBehavior" not in suggestion
+            for action in suggestion["actions"]:
+                assert action["type"] in ("create", "update", "delete")
+                assert action["description"].strip()
+                if action["type"] != "delete":
+                    resource = action["resource"]
+                    get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+                    subjects = [value for path, value in parts(resource) if path.endswith(".reference")]
+                    patients = [subject for subject in subjects if subject.startswith("Patient/")]
+                    assert patients == [f"Patient/{sent['context']['patientId'].removeprefix('Patient/')}"]
+
+
+def test_RESP_02_nothing_to_say_is_an_empty_array(client: FlaskClient) -> None:
+    sent = json.loads((REQUESTS / "healthy-adult.json").read_bytes())
+    assert answered(client.post(URL, json=sent))["cards"] == []
+
+
+def test_RESP_03_system_actions_are_never_sent(exchange: tuple[dict[str, Any], TestResponse]) -> None:
+    assert "systemActions" not in exchange[1].get_json()
+
+
+def test_REQ_01_REQ_05_the_same_call_twice_gives_the_same_cards(client: FlaskClient) -> None:
+    first, second = (answered(client.post(URL, json=SEVERAL))["cards"] for _ in range(2))
+    assert [card["summary"] for card in first] == [card["summary"] for card in second]
+    assert {card["uuid"] for card in first}.isdisjoint(card["uuid"] for card in second)
+
+
+def test_REQ_14_the_patient_may_be_named_with_its_type(client: FlaskClient) -> None:
+    bare = answered(client.post(URL, json=SEVERAL))
+    typed = answered(client.post(URL, json=with_changes(SEVERAL, {"context.patientId": f"Patient/{PATIENT}"})))
+    assert [card["summary"] for card in typed["cards"]] == [card["summary"] for card in bare["cards"]]
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "application/fhir+json"])
+def test_REQ_12_json_media_types_are_accepted(client: FlaskClient, media_type: str) -> None:
+    answered(client.post(URL, data=json.dumps(SEVERAL), content_type=media_type))
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/xml", "multipart/form-data", "", "application/jsonx"]
+)
+def test_REQ_12_HTTP_415_other_media_types_are_refused(client: FlaskClient, media_type: str) -> None:
+    for url in (URL, f"{URL}/feedback"):
+        assert "application/json" in refused(client.post(url, data=b"{}", content_type=media_type), 415)
+
+
+@pytest.mark.parametrize(
+    "url", ["/cds-services/none", "/cds-services/none/feedback", "/cds-services/Leg-Weakness-patient-view"]
+)
+def test_REQ_12_HTTP_404_an_unknown_service_is_not_found(client: FlaskClient, url: str) -> None:
+    assert "No service has this id" in refused(client.post(url, json=SEVERAL), 404)
+
+
+def test_HTTP_404_an_unknown_address_is_not_found(client: FlaskClient) -> None:
+    assert "/cds-services" in refused(client.get("/"), 404)
+    refused(client.get("/cds-services/a/b/c"), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "allow"),
+    [
+        ("POST", "/cds-services", {"GET", "HEAD", "OPTIONS"}),
+        ("DELETE", "/cds-services", {"GET", "HEAD", "OPTIONS"}),
+        ("GET", URL, {"POST", "OPTIONS"}),
+        ("PUT", URL, {"POST", "OPTIONS"}),
+        ("GET", f"{URL}/feedback", {"POST", "OPTIONS"}),
+        ("PATCH", f"{URL}/feedback", {"POST", "OPTIONS"}),
+        ("POST", "/health/live", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_REQ_12_DISC_19_HTTP_405_another_method_is_refused_with_allow(
+    client: FlaskClient, method: str, url: str, allow: set[str]
+) -> None:
+    answer = client.open(url, method=method)
+    refused(answer, 405)
+    assert set(answer.headers["Allow"].split(", ")) == allow
+
+
+def test_DISC_19_options_is_answered_everywhere_and_a_trailing_slash_accepted(client: FlaskClient) -> None:
+    for url in (URL, f"{URL}/feedback"):
+        assert client.options(url).status_code == 200
+    answered(client.post(f"{URL}/", json=SEVERAL))
+    assert client.post(f"{URL}/feedback/", json={"feedback": []}).status_code == 200
+
+
+BAD_BODIES = {
+    "no body": b"",
+    "not JSON": b"cards, please",
+    "not UTF-8": b'{"hook": "\xff"}',
+    "UTF-16": json.dumps({"hook": "patient-view"}).encode("utf-16"),
+    "byte order mark": b"\xef\xbb\xbf" + TEXT,
+    "trailing junk": TEXT + b"}",
+    "trailing comma": b'{"hook": "patient-view",}',
+    "array": b"[]",
+    "null": b"null",
+    "deep nesting": b'{"context":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "deep nesting in a resource": TEXT.replace(b'"entry":', b'"x":' + b"[" * 5000 + b"]" * 5000 + b',"entry":', 1),
+    "NaN": b'{"hook": "patient-view", "own": NaN}',
+    "NaN in a resource": re.sub(rb'"value": [0-9.]+', b'"value": NaN', TEXT, count=1),
+    "Infinity": b'{"hook": "patient-view", "own": -Infinity}',
+    "huge number": TEXT[:-1] + b', "own": 1e999}',
+    "huge integer": TEXT[:-1] + b', "own": ' + b"9" * 10_000 + b"}",
+    "key twice": TEXT[:-1] + b', "hook": "patient-view"}',
+    "prefetch key twice": TEXT.replace(b'"prefetch": {', b'"prefetch": {"patient": null, ', 1),
+    "context key twice": TEXT.replace(b'"context": {', b'"context": {"patientId": "x", ', 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(BAD_BODIES))
+def test_JSON_08_HTTP_400_a_bad_body_is_refused_with_what_was_expected(client: FlaskClient, name: str) -> None:
+    assert "expected" in refused(client.post(URL, data=BAD_BODIES[name], content_type="application/json"), 400)
+
+
+BAD_FIELDS: dict[str, dict[str, Any]] = {
+    "hook": {"hook": "order-sign"},
+    "hookInstance": {"hookInstance": ...},
+    "context": {"context": []},
+    "context.patientId": {"context.patientId": ...},
+    "context.userId": {"context.userId": 5},
+    "prefetch": {"prefetch": []},
+    "prefetch.patient": {"prefetch.patient": "text"},
+    "prefetch.conditions": {"prefetch.conditions": {"response": {"status": "200"}, "resource": a_bundle()}},
+    "fhirServer": {"fhirServer": "file:///etc/passwd"},
+    "extension": {"extension": []},
+}
+
+
+@pytest.mark.parametrize("field", list(BAD_FIELDS))
+def test_REQ_HTTP_400_a_wrong_field_is_named_with_what_was_expected(client: FlaskClient, field: str) -> None:
+    answer = client.post(URL, json=with_changes(SEVERAL, BAD_FIELDS[field]))
+    assert f"{field}: expected" in refused(answer, 400)
+    assert answer.get_json()["issue"][0]["expression"] == [field]
+
+
+def test_PRE_03_PRE_10_HTTP_412_missing_required_data_is_named(client: FlaskClient, knowledge: Knowledge) -> None:
+    service = knowledge.service("leg-weakness-patient-view")
+    assert service is not None
+    assert service.required == {"patient", "conditions", "medication_requests", "electrolytes", "glucose_kidney"}
+    text = refused(client.post(URL, json=with_changes(SEVERAL, {"prefetch": ...})), 412)
+    assert all(f"prefetch.{key}" in text for key in service.required)
+    assert PATIENT not in text
+
+
+def test_PRE_02_PRE_04_each_optional_key_may_be_absent_and_the_answer_says_so(
+    client: FlaskClient, knowledge: Knowledge
+) -> None:
+    service = knowledge.service("leg-weakness-patient-view")
+    assert service is not None
+    for key in service.prefetch.keys() - service.required:
+        body = answered(client.post(URL, json=with_changes(SEVERAL, {f"prefetch.{key}": ...})))
+        assert key in body["extension"]["org.leg-weakness-cds.not-supplied"]
+
+
+def test_PRE_06_null_is_an_answer(client: FlaskClient) -> None:
+    body = answered(client.post(URL, json=with_changes(SEVERAL, {"prefetch.conditions": None})))
+    assert "conditions" not in body.get("extension", {}).get("org.leg-weakness-cds.not-supplied", ())
+
+
+def test_PRE_07_a_first_page_is_used_and_said_to_be_one(client: FlaskClient) -> None:
+    first = {**SEVERAL["prefetch"]["electrolytes"], "link": [{"relation": "next", "url": "https://ehr.example.org/2"}]}
+    body = answered(client.post(URL, json=with_changes(SEVERAL, {"prefetch.electrolytes": first})))
+    assert [card["summary"] for card in body["cards"]] == [
+        card["summary"] for card in answered(client.post(URL, json=SEVERAL))["cards"]
+    ]
+    assert "electrolytes" in body["extension"]["org.leg-weakness-cds.not-supplied"]
+
+
+def test_ERR_03_no_refusal_repeats_what_was_sent(client: FlaskClient) -> None:
+    private = "Jane-Doe-1949"
+    changes: list[dict[str, Any]] = [
+        {"context.patientId": f"{private} "},
+        {"context.userId": f" {private}"},
+        {"hook": f"{private} {private}"},
+        {"prefetch.patient": {"resourceType": private}},
+        {f"{private}": 1, "hookInstance": ...},
+        {"fhirServer": f"https://{private}:{private}@x.org"},
+    ]
+    for change in changes:
+        assert private not in refused(client.post(URL, json=with_changes(SEVERAL, change)), 400)
+    assert private not in refused(client.post(f"/cds-services/{private}", json=SEVERAL), 404)
+
+
+def test_ERR_03_HTTP_500_a_fault_of_ours_is_an_outcome_with_an_id_that_the_log_has(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("Jane Doe")
+
+    monkeypatch.setattr("cds_service.hooks.call.evaluate", fail)
+    answer = app.test_client().post(URL, json=SEVERAL)
+    text = refused(answer, 500)
+    assert answer.headers["X-Correlation-ID"] in caplog.text
+    assert "KeyError" in caplog.text
+    assert "Jane Doe" not in caplog.text + text
+    assert "Traceback" not in text
+
+
+def test_FHIR_05_SEC_04_nothing_of_the_patient_is_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    authorization = {
+        "access_token": "private-token",
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "scope": "patient/*.read",
+        "subject": "us",
+    }
+    sent = with_changes(SEVERAL, {"fhirServer": "https://ehr.example.org", "fhirAuthorization": authorization})
+    answered(client.post(URL, json=sent))
+    refused(client.post(URL, json=with_changes(sent, {"prefetch.patient": "x"})), 400)
+    client.post(f"{URL}/feedback", json={"feedback": [{"card": "c", "overrideReason": {"userComment": "Jane"}}]})
+    assert "private-token" not in caplog.text
+    assert PATIENT not in caplog.text
+    assert "Jane" not in caplog.text
+
+
+def test_HTTP_413_a_body_over_the_limit_is_refused(knowledge: Knowledge, tmp_path: Path) -> None:
+    environment = {"CDS_SERVICE_DATABASE": f"sqlite:///{tmp_path}/f.sqlite3", "CDS_SERVICE_MAX_BODY": "2000"}
+    client = create_app(read_config(environment), knowledge).test_client()
+    for url in (URL, f"{URL}/feedback"):
+        assert "2000 bytes" in refused(client.post(url, data=b" " * 2001, content_type="application/json"), 413)
+        refused(client.post(url, data=b" " * 2000, content_type="application/json"), 400)
+
+
+def test_FB_01_FB_11_feedback_is_kept_and_answered_with_200_and_no_body(client: FlaskClient) -> None:
+    card = answered(client.post(URL, json=SEVERAL))["cards"][0]
+    entry = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:24:51Z"}
+    for _ in range(2):
+        answer = client.post(f"{URL}/feedback", json={"feedback": [entry]})
+        assert (answer.status_code, answer.get_data()) == (200, b"")
+
+
+def test_FB_12_HTTP_400_wrong_feedback_is_named_by_index(client: FlaskClient) -> None:
+    good = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:24:51Z"}
+    answer = client.post(f"{URL}/feedback", json={"feedback": [good, good | {"outcome": "lost"}]})
+    assert "feedback[1].outcome: expected accepted or overridden" in refused(answer, 400)
+
+
+def test_HTTP_503_feedback_that_cannot_be_kept_is_refused_and_may_come_again(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    (tmp_path / "feedback.sqlite3").mkdir()
+    entry = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:24:51Z"}
+    answer = client.post(f"{URL}/feedback", json={"feedback": [entry]})
+    refused(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
+    answered(client.post(URL, json=SEVERAL))
+
+
+@settings(deadline=None)
+@given(body=st.binary(max_size=2000))
+def test_JSON_08_random_bytes_never_break_the_service(shared: FlaskClient, body: bytes) -> None:
+    for url in (URL, f"{URL}/feedback"):
+        answer = shared.post(url, data=body, content_type="application/json")
+        assert answer.status_code in (200, 400)
+
+
+PLACES = [path[1:] for path, _ in parts(with_changes(SEVERAL, {"prefetch": {}})) if path] + [
+    path[1:] for path, _ in parts(SEVERAL) if path.startswith(".prefetch.") and not re.search(r"\.\d", path)
+]
+RESOURCE_PLACES = [path for path, _ in parts(SEVERAL) if re.search(r"\.entry\.\d+\.resource\.", path)]
+
+
+def replaced(document: Any, path: list[str], value: Any) -> Any:
+    """A copy with the value at a path replaced; numbers are places of arrays."""
+    if not path:
+        return value
+    if isinstance(document, list):
+        return [replaced(one, path[1:], value) if str(at) == path[0] else one for at, one in enumerate(document)]
+    return {name: replaced(one, path[1:], value) if name == path[0] else one for name, one in document.items()}
+
+
+@settings(deadline=None)
+@given(place=st.sampled_from(PLACES), value=JSON)
+def test_JSON_08_anything_in_any_place_of_the_envelope_never_breaks_the_service(
+    shared: FlaskClient, place: str, value: Any
+) -> None:
+    answer = shared.post(URL, json=replaced(SEVERAL, place.split("."), value))
+    assert answer.status_code in (200, 400, 412)
+
+
+@settings(deadline=None, max_examples=300)
+@given(place=st.sampled_from(RESOURCE_PLACES), value=JSON)
+def test_JSON_08_anything_in_any_place_of_a_resource_costs_only_that_resource(
+    shared: FlaskClient, place: str, value: Any
+) -> None:
+    answered(shared.post(URL, json=replaced(SEVERAL, place[1:].split("."), value)))
+
+
+def test_ERR_02_the_outcome_of_each_refusal_differs_only_in_its_id(client: FlaskClient) -> None:
+    first, second = (client.post(URL, json={}) for _ in range(2))
+    assert first.get_json()["issue"] == second.get_json()["issue"]
+    assert first.get_json()["id"] != second.get_json()["id"]
