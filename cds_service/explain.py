@@ -29,7 +29,6 @@ from cds_service.evaluate import Judgement, Outcome
 from cds_service.fhir.uncertain import DAY, UNKNOWN, Interval, Span
 from cds_service.knowledge import syntax as s
 from cds_service.knowledge.compile import operands
-from cds_service.knowledge.read_card import named_in
 
 _WEIGHT: Final = {"critical": 0, "warning": 1, "info": 2, "shown": 3, "suppressed": 4, "lower": 5}
 _PATIENT: Final = {"AgeInYears": "Patient.birthDate", "AgeInMonths": "Patient.birthDate"}
@@ -69,7 +68,7 @@ def because(outcome: Outcome) -> list[Because]:
     found: dict[tuple[str, int], Because] = {}
     for expression in deciding:
         for leaf, value in _deciding(expression, outcome.frame):
-            names = tuple(dict.fromkeys(named.name for named in named_in(leaf)))
+            names = tuple(dict.fromkeys(named.name for named in s.named_in(leaf)))
             found.setdefault((leaf.text, leaf.line), Because(leaf.text, value, names, leaf.line))
     return list(found.values())
 
@@ -106,7 +105,7 @@ def missing(outcome: Outcome, judgement: Judgement) -> list[Missing]:
                 _keep_worst(found, one)
     if judgement.filled.doubts and outcome.verdict in ("holds", "quiet", "suppressed"):
         for could_be, condition in outcome.card.tiers:
-            for named in _facts_in(condition):
+            for named in s.facts_in(condition):
                 value = outcome.frame[named.slot]
                 doubts = [doubt for doubt in judgement.doubts(named.slot) if doubt.reason == "unreadable"]
                 if doubts and value is not CANNOT_TELL and not isinstance(value, Undecided):
@@ -134,23 +133,10 @@ def _unknown(expression: s.Expression, frame: list[Any]) -> Iterator[s.Expressio
         yield expression
 
 
-def _facts_in(expression: s.Expression) -> list[s.Named]:
-    """The facts that an expression reaches, through definitions too."""
-    reached: dict[str, s.Named] = {}
-    waiting = named_in(expression)
-    while waiting:
-        named = waiting.pop()
-        if named.name not in reached:
-            reached[named.name] = named
-            if named.expression is not None:
-                waiting += named_in(named.expression)
-    return [named for named in reached.values() if named.fact is not None]
-
-
 def _missing_in(leaf: s.Expression, could_be: str, outcome: Outcome, judgement: Judgement) -> Iterable[Missing]:
     found = []
     vague = []
-    for named in _facts_in(leaf):
+    for named in s.facts_in(leaf):
         value = outcome.frame[named.slot]
         doubts = judgement.doubts(named.slot)
         if value is ABSENT:
@@ -214,7 +200,7 @@ def facts(outcome: Outcome, judgement: Judgement, names: Iterable[str]) -> dict[
 def _reached(named: s.Named | None) -> list[s.Named]:
     if named is None:
         return []
-    return [named] if named.expression is None else _facts_in(named.expression)
+    return [named] if named.expression is None else list(s.facts_in(named.expression))
 
 
 def plain(item: Any, judgement: Judgement) -> dict[str, Any]:

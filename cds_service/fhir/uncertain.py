@@ -26,6 +26,7 @@ class Unknown:
 
     __lt__ = __le__ = __gt__ = __ge__ = _unknown
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unknown
+    __pow__ = __rpow__ = _unknown
     __eq__ = __ne__ = _unknown  # type: ignore[assignment]
     __abs__ = __neg__ = _unknown
 
@@ -137,6 +138,17 @@ class Interval:
 
     def __rtruediv__(self, other: Any) -> Interval | Unknown:
         return Interval(other, other) / self
+
+    def __pow__(self, exponent: Any) -> Interval | Unknown:
+        if self.lo <= 0 or not isinstance(exponent, (int, float)):
+            return UNKNOWN
+        ends = (self.lo**exponent, self.hi**exponent)
+        if exponent >= 0:
+            return Interval(*ends, lo_open=self.lo_open, hi_open=self.hi_open)
+        return Interval(ends[1], ends[0], lo_open=self.hi_open, hi_open=self.lo_open)
+
+    def __rpow__(self, _base: Any) -> Unknown:
+        return UNKNOWN
 
     def __abs__(self) -> Interval:
         if self.lo >= 0:

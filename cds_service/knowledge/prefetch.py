@@ -113,6 +113,9 @@ def _codes_of(fact: Fact, codes: Codes) -> Iterable[tuple[str, tuple[str, str]]]
             result = codes.results[group]
             for own in result.codes:
                 yield result.file, (SYSTEMS[own.system][0], own.code)
+            if result.haemolysis:
+                for sign in (*codes.qualifiers.haemolysis_index, *codes.qualifiers.haemolysis_seen):
+                    yield result.file, (SYSTEMS[sign.system][0], sign.code)
     elif fact.form == "findings":
         leaves = {leaf for group in fact.groups for leaf in codes.findings[group].leaves}
         for key, file in codes.files.items():

@@ -250,7 +250,7 @@ class _Reader:
             expression = waiting.pop()
             if expression is None:
                 continue
-            for target in named_in(expression):
+            for target in s.named_in(expression):
                 if target.name not in reached:
                     reached[target.name] = target
                     waiting.append(target.expression)
@@ -261,12 +261,6 @@ class _Reader:
         if fact.form in ("findings", "conditions"):
             return not any(codes.findings[leaf].codes for leaf in codes.findings[group].leaves)
         return False
-
-
-def named_in(expression: s.Expression) -> list[s.Named]:
-    """The facts and definitions that an expression names, without opening the definitions."""
-    targets = [part.target for part in s.walk(expression) if isinstance(part, s.Name)]
-    return [target for target in targets if isinstance(target, s.Named)]
 
 
 def _applies_to(entry: Node) -> frozenset[str]:

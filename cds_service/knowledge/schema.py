@@ -84,6 +84,7 @@ class LeftOutSchema(Strict):
 
     orders = fields.Raw()
     conditions = fields.Raw()
+    within = _text()
 
 
 class SuggestionSchema(Strict):

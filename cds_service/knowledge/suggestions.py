@@ -80,7 +80,11 @@ def _left_out(node: Node | None, codes: Codes, problems: Problems) -> Fact | Non
     orders, conditions = node.get("orders"), node.get("conditions")
     if orders is not None:
         groups = _groups(orders, {**codes.orders, **codes.results}, problems)
-        return Fact(form="orders", groups=groups, within=ORDERED_WITHIN) if groups else None
+        stated = node.get("within")
+        within = duration(str(stated.value)) if stated is not None else ORDERED_WITHIN
+        if within is None:
+            problems.add(stated or node, "no duration", "a duration such as 1 day")
+        return Fact(form="orders", groups=groups, within=within) if groups else None
     if conditions is not None:
         groups = _groups(conditions, codes.findings, problems)
         return Fact(form="conditions", groups=groups) if groups else None

@@ -1,6 +1,7 @@
 """The parsed form of a condition: one class per construct of the card language.
 
-Every node knows its text and its place in the file. `type` is set when types are checked, `run` when it is compiled.
+Every node knows its text and its place in the file. `type` is set when types are checked, `run` when it is compiled,
+`reached` when it is first asked for.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Expression:
     column: int
     type: Type = NULL
     run: Run = field(default=_not_compiled, repr=False)
+    reached: tuple[Named, ...] | None = field(default=None, repr=False)
 
     def children(self) -> Iterator[Expression]:
         """The expressions this one is made of."""
@@ -242,6 +244,27 @@ class Labels(Expression):
     def children(self) -> Iterator[Expression]:
         for _, condition in self.entries:
             yield condition
+
+
+def named_in(expression: Expression) -> list[Named]:
+    """The facts and definitions that an expression names, without opening the definitions."""
+    targets = [part.target for part in walk(expression) if isinstance(part, Name)]
+    return [target for target in targets if isinstance(target, Named)]
+
+
+def facts_in(expression: Expression) -> tuple[Named, ...]:
+    """The facts that an expression reaches, through definitions too; worked out once."""
+    if expression.reached is None:
+        reached: dict[str, Named] = {}
+        waiting = named_in(expression)
+        while waiting:
+            named = waiting.pop()
+            if named.name not in reached:
+                reached[named.name] = named
+                if named.expression is not None:
+                    waiting += named_in(named.expression)
+        expression.reached = tuple(named for named in reached.values() if named.fact is not None)
+    return expression.reached
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
