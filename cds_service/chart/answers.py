@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-from msgspec import Raw
-
 from cds_service.chart.groups import Qualifiers
 from cds_service.chart.words import whole_text
-from cds_service.fhir.resources import CodeableConcept, Observation
+from cds_service.fhir.lists import lists_of
+from cds_service.fhir.resources import CodeableConcept, Observation, Optional
 
-_concepts: Final = msgspec.json.Decoder(list[CodeableConcept] | None)
+concepts_in: Final = lists_of(CodeableConcept)
+"""The CodeableConcepts of an element."""
 
 
 def keys_of(concept: CodeableConcept) -> list[tuple[str, str]]:
@@ -35,19 +34,6 @@ def is_present(observation: Observation, qualifiers: Qualifiers) -> bool | None:
     return False if observation.valueQuantity is not None or observation.valueInteger is not None else None
 
 
-def concepts_in(raw: Raw) -> list[CodeableConcept]:
-    """The CodeableConcepts of a raw value, a list or a single one; none when there is none or it cannot be read."""
-    text = memoryview(raw)
-    if not text:
-        return []
-    try:
-        if text[0] == ord("{"):
-            return [msgspec.json.decode(raw, type=CodeableConcept)]
-        return _concepts.decode(raw) or []
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return []
-
-
-def flags(raw: Raw) -> set[str]:
+def flags(raw: Optional) -> set[str]:
     """The codes of Observation.interpretation, such as H, LL or POS, whatever the code system is called."""
     return {coding.code for concept in concepts_in(raw) for coding in concept.coding or () if coding.code}

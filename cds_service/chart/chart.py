@@ -12,7 +12,7 @@ from cds_service.chart import items
 from cds_service.chart.codes import Codes
 from cds_service.chart.conditions import FindingReader
 from cds_service.chart.derived import add_derived
-from cds_service.chart.encounters import current, read_encounter
+from cds_service.chart.encounters import current, read_encounters
 from cds_service.chart.haemolysis import Signs, haemolysed_specimens
 from cds_service.chart.items import Date, Finding, Result, UnreadableResult
 from cds_service.chart.medications import MedicationReader
@@ -22,9 +22,9 @@ from cds_service.chart.orders import OrderReader
 from cds_service.chart.patient import read_patient
 from cds_service.chart.results import ResultReader
 from cds_service.chart.sent import RawResources
-from cds_service.chart.subject import Subject, sole_patient
+from cds_service.chart.subject import Subject, name_of, sole_patient
 from cds_service.fhir.read import Reading, Unreadable, nothing_read, read
-from cds_service.fhir.resources import Condition, Encounter, Observation, Patient, Specimen
+from cds_service.fhir.resources import Condition, Encounter, Entry, Observation, Patient, Specimen
 from cds_service.fhir.uncertain import DAY, Interval
 
 DRAFTS: Final = "draftOrders"
@@ -145,14 +145,14 @@ def _fill(
     chart.gender, chart.birth = person.gender, person.birth
     chart.age_years, chart.age_months = person.age_years, person.age_months
 
-    visits = subject.own(reading, Encounter)
-    here = next((visit for visit in visits if encounter_id is not None and visit[0].id == encounter_id), None)
+    visits = subject.own(reading.entries[Encounter])
+    here = next((visit for visit in visits if encounter_id is not None and _is(visit, encounter_id)), None)
     signs = Signs(codes.qualifiers, haemolysed_specimens(reading.entries[Specimen], codes.qualifiers))
     results = ResultReader(codes, moment, person, signs)
     findings = FindingReader(codes, moment, visits, here)
     ObservationReader(codes, moment, results, findings, signs).read(reading.entries[Observation], subject)
     results.finish()
-    findings.conditions_of(subject.own(reading, Condition))
+    findings.conditions_of(subject.own(reading.entries[Condition]))
     chart.results, chart.preliminary = results.results, results.preliminary
     chart.unreadable_results = results.unreadable_results
     add_derived(chart.results, codes, moment, person, chart.hook)
@@ -163,18 +163,19 @@ def _fill(
     work = OrderReader(codes, moment)
     work.read(subject, reading, drafted)
     chart.orders, chart.procedures = work.orders, work.procedures
-    for request, reference in work.placed:
-        findings.reasons(request.reasonCode or [], reference, moment.first(request.authoredOn), chart.now)
+    findings.reasons_of_drafts(work.placed)
     chart.findings, chart.conditions = findings.findings, findings.conditions
-    for visit, reference in visits:
-        for item in read_encounter(visit, reference, codes, moment):
-            chart.encounters.setdefault(item.group, []).append(item)
-    chart.current_encounter = current(*here, moment) if here else None
+    chart.encounters = read_encounters(visits, codes, moment)
+    chart.current_encounter = current(here, moment)
 
-    chart.drafts = [*medications.placed, *(reference for _, reference in work.placed)]
+    chart.drafts = [*medications.placed, *map(name_of, work.placed)]
     chart.foreign = subject.foreign
     chart.unreadable = [*results.unreadable, *findings.unreadable, *work.unreadable]
     _name_failures(chart, codes, reading, drafted)
+
+
+def _is(visit: Entry, encounter_id: str) -> bool:
+    return visit.resource is not None and visit.resource.id == encounter_id
 
 
 def _name_failures(chart: Chart, codes: Codes, reading: Reading, drafted: Reading) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, get_args
+from typing import Any, Final, get_args
+
+from msgspec import UNSET
 
 from cds_service.chart.answers import concepts_in, is_present, keys_of
-from cds_service.chart.codes import Codes, Named
+from cds_service.chart.codes import Codes
+from cds_service.chart.concepts import Named
 from cds_service.chart.items import Date, Finding, Side
 from cds_service.chart.moment import Moment, period_end, period_start
+from cds_service.chart.subject import name_of
 from cds_service.fhir.read import Unreadable
 from cds_service.fhir.references import relative
-from cds_service.fhir.resources import CodeableConcept, Condition, Encounter, Observation
+from cds_service.fhir.resources import CodeableConcept, Condition, Encounter, Entry, Observation
 from cds_service.fhir.uncertain import Span, Unknown
 
 _ACTIVE: Final = frozenset({"active", "recurrence", "relapse"})
@@ -25,14 +29,8 @@ Found = dict[str, list[Finding]]
 class FindingReader:
     """Reads what is a finding of one of our groups; `findings` and `conditions` hold them by leaf group."""
 
-    def __init__(
-        self,
-        codes: Codes,
-        moment: Moment,
-        visits: list[tuple[Encounter, str]],
-        here: tuple[Encounter, str] | None,
-    ) -> None:
-        """`visits` are the encounters of the patient with their references, `here` is the current one."""
+    def __init__(self, codes: Codes, moment: Moment, visits: list[Entry], here: Entry | None) -> None:
+        """`visits` are the encounters of the patient, `here` is the current one."""
         self.findings: Found = {}
         self.conditions: Found = {}
         self.unreadable: list[Unreadable] = []
@@ -42,18 +40,21 @@ class FindingReader:
         self._starts: dict[str, str | None] | None = None
         self._named: set[str] = set()
         self._reasons: set[str] = set()
-        if here is not None:
-            encounter, reference = here
+        if here is not None and isinstance(here.resource, Encounter):
+            encounter = here.resource
             since = moment.read(period_start(encounter.period))
             self._named = {relative(one.reference) for one in encounter.reasonReference or () if one.reference}
-            self.reasons(encounter.reasonCode or [], reference, since)
+            self.reasons(encounter.reasonCode or [], name_of(here), since)
             self._reasons = set(self.findings)
 
-    def conditions_of(self, conditions: Iterable[tuple[Condition, str]]) -> None:
+    def conditions_of(self, entries: list[Entry]) -> None:
         """Add the Conditions of our groups; one whose status makes no sense is unreadable."""
-        for condition, reference in conditions:
-            named = self._codes.findings_of(condition.code)
+        named_by = self._codes.concepts.named
+        for entry in entries:
+            condition: Any = entry.resource
+            named = named_by(condition.code)
             if named:
+                reference = name_of(entry)
                 try:
                     self._condition(condition, reference, named)
                 except ValueError as error:
@@ -120,14 +121,20 @@ class FindingReader:
                 )
             )
 
-    def reasons(self, concepts: Iterable[CodeableConcept], reference: str, since: Date, now: int | None = None) -> None:
+    def reasons_of_drafts(self, drafts: list[Entry]) -> None:
+        """Add the reasons of draft orders, since the date of the order, or since now."""
+        for entry in drafts:
+            request: Any = entry.resource
+            since = self._moment.read(request.authoredOn)
+            self.reasons(request.reasonCode or [], name_of(entry), self._moment.now if since is None else since)
+
+    def reasons(self, concepts: Iterable[CodeableConcept], reference: str, since: Date) -> None:
         """Add the reasons of the current encounter or of a draft order: present now, whenever they began.
 
-        `since` is the start of the encounter or the date of the order, else `now`; the onset itself is not known.
+        `since` is the start of the encounter or the date of the order; the onset itself is not known.
         """
-        since = now if since is None else since
         for concept in concepts:
-            for group, side in self._groups(self._codes.findings_of(concept), []):
+            for group, side in self._groups(self._codes.concepts.named(concept), []):
                 self.findings.setdefault(group, []).append(
                     Finding(
                         id=reference,
@@ -181,18 +188,23 @@ class FindingReader:
             return onset, _is_exact(onset)
         started = None
         if condition.recordedDate is None and condition.encounter is not None and condition.encounter.reference:
-            if self._starts is None:
-                self._starts = {name: period_start(visit.period) for visit, name in self._visits}
-            started = self._starts.get(relative(condition.encounter.reference).replace("urn:uuid:", "Encounter/"))
+            started = self._start_of_visit(condition.encounter.reference)
         return self._moment.first(condition.recordedDate, started), False
+
+    def _start_of_visit(self, reference: str) -> str | None:
+        if self._starts is None:
+            self._starts = {}
+            for entry in self._visits:
+                start = period_start(entry.resource.period) if isinstance(entry.resource, Encounter) else None
+                self._starts[name_of(entry)] = self._starts[entry.fullUrl or ""] = start
+        return self._starts.get(reference) or self._starts.get(relative(reference))
 
     def _is_active(self, condition: Condition) -> bool:
         status = _codes(condition.clinicalStatus)
         if condition.clinicalStatus is not None and status and not status & (_ACTIVE | _OVER):
             raise ValueError("a clinicalStatus that is not known")
-        abated = condition.abatementString is not None or any(
-            memoryview(raw) for raw in (condition.abatementAge, condition.abatementRange)
-        )
+        abated = condition.abatementString is not None
+        abated = abated or condition.abatementAge is not UNSET or condition.abatementRange is not UNSET
         for text in (condition.abatementDateTime, period_end(condition.abatementPeriod)):
             abated = abated or self._moment.is_past(self._moment.read(text))
         return not abated and not status & _OVER

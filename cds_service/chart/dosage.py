@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Struct
 
 from cds_service.chart.drugs import milligrams
-from cds_service.fhir.resources import CodeableConcept, Period, Quantity
+from cds_service.fhir.lists import lists_of
+from cds_service.fhir.resources import CodeableConcept, Optional, Period, Quantity
 from cds_service.fhir.uncertain import DAY, HOUR, Interval
 
 Dose = float | Interval | None
@@ -64,26 +64,14 @@ class Dosage(Struct, gc=False):
     text: str | None = None
     timing: _Timing | None = None
     asNeededBoolean: bool | None = None
-    asNeededCodeableConcept: Raw = Raw()
+    asNeededCodeableConcept: Optional = UNSET
     route: CodeableConcept | None = None
     site: CodeableConcept | None = None
     doseAndRate: list[_DoseAndRate] | None = None
 
 
-_dosages: Final = msgspec.json.Decoder(list[Dosage] | None, strict=False)
-
-
-def dosages_in(raw: Raw) -> list[Dosage]:
-    """The dosages of a raw list (or a single one); none when there is no list or it cannot be read."""
-    text = memoryview(raw)
-    if not text:
-        return []
-    try:
-        if text[0] == ord("{"):
-            return [msgspec.json.decode(raw, type=Dosage, strict=False)]
-        return _dosages.decode(raw) or []
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return []
+dosages_in: Final = lists_of(Dosage)
+"""The dosages of an order or statement."""
 
 
 def daily_dose(dosages: list[Dosage], strength: float | None, one_tablet_a_day: bool) -> Dose:
@@ -129,7 +117,7 @@ def forms_of(dosages: list[Dosage]) -> list[str]:
 
 
 def _one(dosage: Dosage, strength: float | None, one_tablet_a_day: bool) -> Dose:
-    as_needed = dosage.asNeededBoolean is True or bool(memoryview(dosage.asNeededCodeableConcept))
+    as_needed = dosage.asNeededBoolean is True or dosage.asNeededCodeableConcept is not UNSET
     text = dosage.text or ""
     dose = _structured(dosage, strength, one_tablet_a_day)
     if dose is None:

@@ -29,10 +29,11 @@ class Drug(Struct, frozen=True):
 
 
 class Recognised(Struct, frozen=True):
-    """What a medicine is: its drugs of our groups, and whether anything at all said what it is."""
+    """What a medicine is: its drugs of our groups, whether anything at all said what it is, and the words that did."""
 
     drugs: tuple[Drug, ...]
     named: bool
+    texts: tuple[str, ...]
 
 
 class DrugTable:
@@ -68,24 +69,18 @@ class DrugTable:
         self._joined = frozenset(parts[0] for names in self._names.values() for parts, _, _ in names)
         self._forms = _pattern(local_forms)
 
-    def recognise(self, codes: Iterable[tuple[str, str]], texts: list[str], elsewhere: list[str]) -> Recognised:
-        """The drugs of a medicine with these (system URI, code) pairs and names.
-
-        `elsewhere` are texts that name no drug but may name a local form: route, dose form, dosage text.
-        """
+    def recognise(self, codes: Iterable[tuple[str, str]], texts: tuple[str, ...]) -> Recognised:
+        """The drugs of a medicine with these (system URI, code) pairs and names."""
         found: dict[tuple[str, str], Drug] = {}
         local: set[str] = set()
-        known = False
         for system, code in codes:
             if system in _RXNORM:
                 for drug in self._rxnorm.get(code, ()):
-                    known = True
                     found.setdefault((drug.group, drug.ingredient), drug)
                     if (code, drug.group) in self._local:
                         local.add(drug.group)
             elif system in _ATC:
                 for drug in self._by_atc(code.upper()):
-                    known = True
                     found.setdefault((drug.group, drug.ingredient), drug)
         for text in texts:
             for drug in self._by_name(text):
@@ -93,17 +88,20 @@ class DrugTable:
                 if earlier is None:
                     found[drug.group, drug.ingredient] = drug
                 elif earlier.strength is None and drug.strength is not None:
-                    found[drug.group, drug.ingredient] = Drug(
-                        drug.group, drug.ingredient, drug.strength, earlier.by_name
-                    )
-        if not found:
-            return Recognised((), known or bool(texts))
-        if any(self._forms.search(text) for text in (*texts, *elsewhere)):
-            local.update(group for group, _ in found)
-        drugs = tuple(
-            drug for drug in found.values() if not (drug.group in local and self._groups[drug.group].only_systemic)
-        )
-        return Recognised(_without_repeats(drugs), True)
+                    known = Drug(drug.group, drug.ingredient, drug.strength, earlier.by_name)
+                    found[drug.group, drug.ingredient] = known
+        groups = self._groups
+        drugs = [drug for drug in found.values() if not (drug.group in local and groups[drug.group].only_systemic)]
+        return Recognised(_without_repeats(drugs), bool(texts or found), texts)
+
+    def systemic(self, drugs: tuple[Drug, ...], texts: Iterable[str]) -> tuple[Drug, ...]:
+        """The drugs that still count when these texts (name, form, route, dosage) describe how the medicine is given."""
+        groups = self._groups
+        if not any(groups[drug.group].only_systemic for drug in drugs):
+            return drugs
+        if not any(self._forms.search(text) for text in texts):
+            return drugs
+        return tuple(drug for drug in drugs if not groups[drug.group].only_systemic)
 
     def _by_atc(self, code: str) -> Iterator[Drug]:
         for length in self._atc_lengths:
@@ -144,7 +142,7 @@ def _strength(text: str, parts: tuple[str, ...]) -> float | None:
     return milligrams(after[1], after[2]) if after else None
 
 
-def _without_repeats(drugs: tuple[Drug, ...]) -> tuple[Drug, ...]:
+def _without_repeats(drugs: list[Drug]) -> tuple[Drug, ...]:
     """A group known by its name only (from an ATC class) gives way to an ingredient of that group."""
     named = {drug.group for drug in drugs if drug.ingredient != drug.group}
     return tuple(drug for drug in drugs if drug.ingredient != drug.group or drug.group not in named)

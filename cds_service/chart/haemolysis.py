@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from cds_service.chart.answers import concepts_in, flags, is_present
 from cds_service.chart.groups import Qualifiers
 from cds_service.chart.items import Date, Result
 from cds_service.chart.ranges import ranges_in
 from cds_service.fhir.dates import end_of, start_of
+from cds_service.fhir.lists import lists_of
 from cds_service.fhir.read import read_contained
 from cds_service.fhir.references import relative
 from cds_service.fhir.resources import Annotation, Entry, Observation, Specimen
@@ -23,7 +22,7 @@ _DENIED: Final = re.compile(
     r"\b(?:no|not|non|nil|none|without|negative for|free of)\b[\s-]*(?:\w+\s+){0,3}ha?emoly[sz]\w*", re.IGNORECASE
 )
 _NEAR: Final = 5 * 60_000
-_notes: Final = msgspec.json.Decoder(list[Annotation] | None)
+_notes: Final = lists_of(Annotation)
 
 
 def says_haemolysed(text: str) -> bool:
@@ -117,9 +116,4 @@ def _texts(observation: Observation) -> list[str]:
         concepts.append(observation.dataAbsentReason)
     texts = [concept.text or "" for concept in concepts]
     texts += [coding.display or "" for concept in concepts for coding in concept.coding or ()]
-    if memoryview(observation.note):
-        try:
-            texts += [note.text or "" for note in _notes.decode(observation.note) or ()]
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            pass
-    return texts
+    return texts + [note.text or "" for note in _notes(observation.note)]

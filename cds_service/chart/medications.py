@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final
-
-from msgspec import Raw
+from typing import Any, Final
 
 from cds_service.chart.chains import link_chains
 from cds_service.chart.codes import Codes
@@ -13,7 +11,7 @@ from cds_service.chart.dosage import Dosage, bounds_of, daily_dose, dosages_in, 
 from cds_service.chart.drugs import Drug, Recognised
 from cds_service.chart.items import Date, Medication
 from cds_service.chart.moment import Moment, last, period_end, period_start
-from cds_service.chart.subject import Subject
+from cds_service.chart.subject import Subject, name_of
 from cds_service.fhir.read import Reading, read_contained
 from cds_service.fhir.references import relative
 from cds_service.fhir.resources import (
@@ -21,6 +19,7 @@ from cds_service.fhir.resources import (
     MedicationAdministration,
     MedicationRequest,
     MedicationStatement,
+    Optional,
     Reference,
 )
 from cds_service.fhir.resources import Medication as MedicationResource
@@ -31,6 +30,8 @@ _VOID: Final = frozenset({"entered-in-error", "cancelled", "not-done"})
 _REQUEST_STATUS: Final = frozenset({"active", "on-hold", "completed", "stopped", "unknown"})
 _STATEMENT_STATUS: Final = {"intended": "active"}
 _STATEMENTS: Final = frozenset({"active", "completed", "stopped", "on-hold", "not-taken", "unknown"})
+_ENDED: Final = frozenset({"completed", "stopped", "not-taken"})
+_MAY_COUNT: Final = frozenset({"active", "draft", "unknown"})
 
 Source = MedicationRequest | MedicationStatement | MedicationAdministration
 
@@ -48,37 +49,44 @@ class MedicationReader:
         self._drafted = drafted
         self._resources = _resources(reading) | _resources(drafted)
         self._items: list[Medication] = []
-        self._seen: dict[tuple[str, ...], Recognised] = {}
+        self._seen: dict[tuple[Any, ...], Recognised] = {}
 
     def read(self, subject: Subject) -> None:
         """Read the drafts and what is on the chart; a draft replaces the order of the same id."""
-        for request, reference in subject.own(self._drafted, MedicationRequest):
-            self.placed.append(reference)
-            self._request(request, reference, draft=True)
-        for request, reference in subject.own(self._reading, MedicationRequest):
-            if reference not in self.placed:
-                self._request(request, reference)
-        for statement, reference in subject.own(self._reading, MedicationStatement):
-            self._statement(statement, reference)
-        for administration, reference in subject.own(self._reading, MedicationAdministration):
-            self._administration(administration, reference)
+        entries = self._reading.entries
+        for entry in subject.own(self._drafted.entries[MedicationRequest]):
+            self.placed.append(name_of(entry))
+            self._request(entry.resource, name_of(entry), draft=True)
+        for entry in subject.own(entries[MedicationRequest]):
+            if name_of(entry) not in self.placed:
+                self._request(entry.resource, name_of(entry))
+        for entry in subject.own(entries[MedicationStatement]):
+            self._statement(entry.resource, name_of(entry))
+        for entry in subject.own(entries[MedicationAdministration]):
+            self._administration(entry.resource, name_of(entry))
         self._finish()
 
-    def _request(self, request: MedicationRequest, reference: str, *, draft: bool = False) -> None:
+    def _request(self, request: Any, reference: str, *, draft: bool = False) -> None:
         """Add a MedicationRequest; `draft` marks one that is being placed in this very request."""
         if not draft and (request.status in _VOID or request.doNotPerform is True):
             return
-        status = request.status if request.status in _REQUEST_STATUS else "unknown"
+        status: str = request.status if request.status in _REQUEST_STATUS else "unknown"
         if draft:
             status = "draft"
         elif request.status == "draft" or (request.intent is not None and request.intent not in _ORDERS):
             status = "proposed"
+        recognised = self._recognise(request, reference, status)
+        if recognised is None:
+            return
         dosages = dosages_in(request.dosageInstruction)
         starts, ends, length = bounds_of(dosages)
         start = self._moment.first(starts, request.authoredOn)
-        self._add(request, reference, status or "unknown", dosages, start, self._moment.read(ends), length)
+        end = self._moment.read(ends)
+        if end is None and length is not None and start is not None and not isinstance(start, Unknown):
+            end = start + length
+        self._add(request, reference, status, recognised, dosages, start, end)
 
-    def _statement(self, statement: MedicationStatement, reference: str) -> None:
+    def _statement(self, statement: Any, reference: str) -> None:
         """Add a MedicationStatement: what the patient takes, or does not."""
         if statement.status in _VOID:
             return
@@ -87,14 +95,17 @@ class MedicationReader:
             status = "not-taken"
         elif status not in _STATEMENTS:
             status = "unknown"
+        recognised = self._recognise(statement, reference, status)
+        if recognised is None:
+            return
         moment = self._moment
         start = moment.first(
             statement.effectiveDateTime, period_start(statement.effectivePeriod), statement.dateAsserted
         )
         end = moment.read(period_end(statement.effectivePeriod))
-        self._add(statement, reference, status, dosages_in(statement.dosage), start, end, None)
+        self._add(statement, reference, status, recognised, dosages_in(statement.dosage), start, end)
 
-    def _administration(self, administration: MedicationAdministration, reference: str) -> None:
+    def _administration(self, administration: Any, reference: str) -> None:
         """Add a MedicationAdministration: active for a day."""
         if administration.status in _VOID:
             return
@@ -105,7 +116,9 @@ class MedicationReader:
         age = moment.age(end if end is not None else start)
         recent = isinstance(age, int) and age <= DAY
         status = "active" if given and recent else "completed" if given else administration.status or "unknown"
-        self._add(administration, reference, status, dosages_in(administration.dosage), start, end, None)
+        recognised = self._recognise(administration, reference, status)
+        if recognised is not None:
+            self._add(administration, reference, status, recognised, dosages_in(administration.dosage), start, end)
 
     def _finish(self) -> None:
         """Start, last change of dose and age of each item, from the chain of orders of its ingredient."""
@@ -116,22 +129,21 @@ class MedicationReader:
         self.medications = dict(found)
 
     def _add(
-        self, source: Source, reference: str, status: str, dosages: list[Dosage], start: Date, end: Date, length: int | None
+        self,
+        source: Source,
+        reference: str,
+        status: str,
+        recognised: Recognised,
+        dosages: list[Dosage],
+        start: Date,
+        end: Date,
     ) -> None:
-        recognised = self._recognise(source, dosages)
-        if not recognised.named:
-            if status in ("active", "draft", "unknown"):
-                self.unresolved.append(reference)
-            return
-        if not recognised.drugs:
-            return
-        if end is None and length is not None and start is not None and not isinstance(start, Unknown):
-            end = start + length
         if status == "active" and self._moment.is_past(end) and not isinstance(source, MedicationAdministration):
             status = "completed"
-        if end is None and status in ("completed", "stopped", "not-taken"):
+        if end is None and status in _ENDED:
             end = start
-        for drug in recognised.drugs:
+        forms = forms_of(dosages)
+        for drug in self._codes.drugs.systemic(recognised.drugs, (*recognised.texts, *forms)):
             group = self._codes.medications[drug.group]
             dose = daily_dose(dosages, drug.strength, group.one_tablet_a_day)
             self._items.append(
@@ -148,26 +160,31 @@ class MedicationReader:
                 )
             )
 
-    def _recognise(self, source: Source, dosages: list[Dosage]) -> Recognised:
+    def _recognise(self, source: Source, reference: str, status: str) -> Recognised | None:
+        """What the medicine is; None when it is none of ours. One that says nothing at all of itself is unresolved."""
         codes: list[tuple[str, str]] = []
         texts: list[str] = []
-        elsewhere = forms_of(dosages)
         _add_concept(source.medicationCodeableConcept, codes, texts)
-        resource = self._resolve(source.medicationReference, source.contained)
-        if resource is not None:
-            _add_concept(resource.code, codes, texts)
-            _add_concept(resource.form, [], elsewhere)
-            for ingredient in resource.ingredient or ():
-                _add_concept(ingredient.itemCodeableConcept, codes, texts)
-        if source.medicationReference is not None and source.medicationReference.display:
-            texts.append(source.medicationReference.display)
-        key = (*(code for _, code in codes), "", *texts, "", *elsewhere)
+        pointer = source.medicationReference
+        if pointer is not None:
+            resource = self._resolve(pointer, source.contained)
+            if resource is not None:
+                _add_concept(resource.code, codes, texts)
+                for ingredient in resource.ingredient or ():
+                    _add_concept(ingredient.itemCodeableConcept, codes, texts)
+            if pointer.display:
+                texts.append(pointer.display)
+            if resource is not None and resource.form is not None and texts:
+                _add_concept(resource.form, [], texts)
+        key = (*codes, *dict.fromkeys(texts))
         found = self._seen.get(key)
         if found is None:
-            found = self._seen[key] = self._codes.drugs.recognise(codes, texts, elsewhere)
-        return found
+            found = self._seen[key] = self._codes.drugs.recognise(codes, tuple(dict.fromkeys(texts)))
+        if not found.named and status in _MAY_COUNT:
+            self.unresolved.append(reference)
+        return found if found.drugs else None
 
-    def _resolve(self, reference: Reference | None, contained: Raw) -> MedicationResource | None:
+    def _resolve(self, reference: Reference | None, contained: Optional) -> MedicationResource | None:
         text = reference.reference if reference else None
         if text is None:
             return None

@@ -16,10 +16,11 @@ _EARLIEST_ZONE: Final = 14 * HOUR
 class Moment:
     """`now` in milliseconds, and the dates of this chart by their text."""
 
-    __slots__ = ("dates", "now", "today")
+    __slots__ = ("dates", "latest", "now", "today")
 
     def __init__(self, now: int) -> None:
         self.now = now
+        self.latest = now + _AHEAD
         self.today = now // DAY
         self.dates: dict[str, int | Span] = {}
 
@@ -59,9 +60,9 @@ class Moment:
 
     def is_future(self, date: int | Span) -> bool:
         """More than an hour ahead; a plain date only when that day has begun nowhere on earth."""
-        if isinstance(date, Span):
-            return date.lo - _EARLIEST_ZONE > self.now
-        return date > self.now + _AHEAD
+        if isinstance(date, int):
+            return date > self.latest
+        return date.lo - _EARLIEST_ZONE > self.now
 
     def is_past(self, date: Date) -> bool:
         """Certainly over: an instant that is reached, a day, month or year that has ended."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cds_service.chart.codes import Codes, Hit, Named, plain_system
+from cds_service.chart.codes import Codes, Hit
+from cds_service.chart.concepts import plain_system
 from cds_service.chart.conditions import FindingReader
 from cds_service.chart.haemolysis import Signs
 from cds_service.chart.moment import Moment
 from cds_service.chart.results import ResultReader
 from cds_service.chart.subject import Subject, name_of
-from cds_service.chart.words import whole_text
-from cds_service.fhir.resources import CodeableConcept, Entry, Observation
+from cds_service.fhir.resources import Entry, Observation
 from cds_service.fhir.uncertain import Unknown
 
 _USABLE: Final = frozenset({"final", "amended", "corrected"})
+_NOTHING: Final = Hit()
 
 
 class ObservationReader:
@@ -28,57 +29,62 @@ class ObservationReader:
         self._results = results
         self._findings = findings
         self._signs = signs
-        self._texts: dict[str, tuple[Named, ...]] = {}
 
     def read(self, entries: list[Entry], subject: Subject) -> None:
-        """Read the Observations of this patient."""
+        """Read the Observations of this patient. Most are of no group of ours: they cost a look-up of their code."""
         table = self._codes.observations
         accepted = subject.accepted
-        texts = self._texts
+        by_words = self._codes.concepts.named_by_words
         read_result = self._results.read
+        horizon = self._results.cutoffs
+        no_words: set[str | None] = {None}
         for entry in entries:
             observation: Any = entry.resource
             of = observation.subject
             if of is not None and of.reference not in accepted and not subject.owns(of, entry.fullUrl):
-                subject.foreign.append(name_of(entry, "Observation"))
+                subject.foreign.append(name_of(entry))
                 continue
             concept = observation.code
             if concept is None:
                 continue
             hit = None
-            by_text = texts.get(concept.text) if concept.text is not None else ()
+            plain = concept.text in no_words
             for coding in concept.coding or ():
                 systems = table.get(coding.code)
-                if systems is not None and hit is None and coding.system is not None:
+                if systems is not None and coding.system is not None:
                     hit = systems.get(coding.system) or systems.get(plain_system(coding.system))
-                if coding.display is not None and by_text is not None and not by_text:
-                    by_text = texts.get(coding.display)
-            if hit is not None and hit.result is not None and hit.haemolysis is None:
-                read_result(observation, name_of(entry, "Observation"), hit)
-                continue
-            if hit is None and by_text == ():
-                continue
-            self._other(entry, observation, concept, hit)
+                    if hit is not None:
+                        break
+                if plain and coding.display not in no_words:
+                    plain = False
+            if hit is None:
+                if plain:
+                    continue
+                named = by_words(concept)
+                if not named:
+                    no_words.add(concept.text)
+                    no_words.update([coding.display for coding in concept.coding or ()])
+                    continue
+                self._other(entry, observation, _NOTHING)
+            elif hit.is_result:
+                text = observation.effectiveDateTime
+                if text is not None and hit.group in horizon and text < horizon[hit.group] and len(text) > 9:
+                    continue
+                read_result(observation, entry, hit)
+            else:
+                self._other(entry, observation, hit)
 
-    def _other(self, entry: Entry, observation: Observation, concept: CodeableConcept, hit: Hit | None) -> None:
-        """A sign of haemolysis, a symptom or sign, or one whose words were not seen before in this chart."""
-        named = (hit.findings if hit else ()) + self._named(concept)
-        reference = name_of(entry, "Observation")
-        if hit is not None and hit.haemolysis is not None and observation.status in _USABLE:
-            date = self._moment.first(observation.effectiveDateTime, observation.effectiveInstant, observation.issued)
+    def _other(self, entry: Entry, observation: Observation, hit: Hit) -> None:
+        """A symptom or sign, by code or by words, or a sign of haemolysis."""
+        moment = self._moment
+        if hit.haemolysis is not None and observation.status in _USABLE:
+            date = moment.first(observation.effectiveDateTime, observation.effectiveInstant, observation.issued)
             if not isinstance(date, Unknown):
                 self._signs.note(observation, date, hit.haemolysis)
-            self._results.read(observation, reference, hit)
+        if hit.result is not None:
+            self._results.read(observation, entry, hit)
+        named = hit.findings
+        if observation.code is not None:
+            named += self._codes.concepts.named_by_words(observation.code)
         if named:
-            self._findings.observation(observation, reference, named)
-
-    def _named(self, concept: CodeableConcept) -> tuple[Named, ...]:
-        """The findings that the words of a concept mean. Words are remembered for the rest of the chart."""
-        found: tuple[Named, ...] = ()
-        for text in (concept.text, *(coding.display for coding in concept.coding or ())):
-            if text is not None:
-                named = self._texts.get(text)
-                if named is None:
-                    named = self._texts[text] = self._codes.phrases.get(whole_text(text), ())
-                found += named
-        return found
+            self._findings.observation(observation, name_of(entry), named)

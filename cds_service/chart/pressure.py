@@ -47,6 +47,6 @@ def _set(result: Result, part: Part, quantity: Quantity, group: ResultGroup, cod
 def _part(component: Component, group: ResultGroup, codes: Codes) -> Part | None:
     for coding in (component.code.coding if component.code else None) or ():
         hit = codes.observations.get(coding.code or "", {}).get(coding.system or "")
-        if hit is not None and hit.result is group and hit.code is not None:
-            return hit.code.part
+        if hit is not None and hit.result is group:
+            return hit.part
     return None

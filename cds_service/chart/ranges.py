@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-from msgspec import Raw
-
 from cds_service.chart.groups import Qualifiers
 from cds_service.chart.items import Number
 from cds_service.chart.patient import Person
 from cds_service.chart.units import Scale
 from cds_service.chart.words import whole_text
-from cds_service.fhir.resources import CodeableConcept, Quantity, Range, ReferenceRange
+from cds_service.fhir.lists import lists_of
+from cds_service.fhir.resources import CodeableConcept, Optional, Quantity, Range, ReferenceRange
 from cds_service.fhir.uncertain import Interval
 
-_ranges: Final = msgspec.json.Decoder(list[ReferenceRange] | None, strict=False)
+ranges_in: Final = lists_of(ReferenceRange)
+"""The reference ranges of an Observation."""
 _TYPE: Final = "http://terminology.hl7.org/CodeSystem/referencerange-meaning"
 _YEARS: Final = {"a": 1.0, "mo": 12.0, "wk": 52.1775, "d": 365.2425}
 
 
-def limits(raw: Raw, scale: Scale, person: Person, qualifiers: Qualifiers) -> tuple[Number, Number]:
+def limits(raw: Optional, scale: Scale, person: Person, qualifiers: Qualifiers) -> tuple[Number, Number]:
     """The low and high limit of normal; None for a limit that is not given as a number in a known unit.
 
     Of several ranges the one that names this patient's sex or age wins; ranges of another type than normal, or for somebody
@@ -38,14 +37,6 @@ def limits(raw: Raw, scale: Scale, person: Person, qualifiers: Qualifiers) -> tu
             best, found = fit, set()
         found.add(pair)
     return found.pop() if len(found) == 1 else (None, None)
-
-
-def ranges_in(raw: Raw) -> list[ReferenceRange]:
-    """The reference ranges of a raw list; none when there is no list or it cannot be read."""
-    try:
-        return (_ranges.decode(raw) or []) if memoryview(raw) else []
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return []
 
 
 def _is_normal(kind: CodeableConcept) -> bool:

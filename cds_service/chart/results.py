@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+from msgspec import UNSET
 
 from cds_service.chart.answers import flags, keys_of
 from cds_service.chart.codes import Codes, Hit
 from cds_service.chart.combine import combine
 from cds_service.chart.groups import ResultGroup
 from cds_service.chart.haemolysis import Signs
-from cds_service.chart.items import Date, Result, UnreadableResult
+from cds_service.chart.items import Date, Number, Result, UnreadableResult
 from cds_service.chart.latest import Ranked, newest_first
-from cds_service.chart.moment import Moment, last
+from cds_service.chart.moment import Moment
 from cds_service.chart.patient import Person
 from cds_service.chart.pressure import NO_PRESSURE, read_pressure
 from cds_service.chart.ranges import limits
-from cds_service.chart.units import Scale
+from cds_service.chart.subject import name_of
 from cds_service.fhir.dates import day_of
 from cds_service.fhir.read import Unreadable
-from cds_service.fhir.resources import Observation
-from cds_service.fhir.uncertain import DAY, Span, Unknown
+from cds_service.fhir.resources import Entry, Observation
+from cds_service.fhir.uncertain import DAY, Span
 
 _RANKS: Final = {"final": 0, "amended": 2, "corrected": 4}
 """Statuses of usable results; of one moment the higher rank wins."""
@@ -38,60 +40,69 @@ class ResultReader:
         self.preliminary: dict[str, list[Result]] = {}
         self._codes = codes
         self._moment = moment
+        self._dates = moment.dates
         self._person = person
         self._signs = signs
         self._usable: dict[str, list[Ranked]] = defaultdict(list)
         self._preliminary: dict[str, list[Ranked]] = defaultdict(list)
-        self._cutoffs = {
+        self.cutoffs = {
             group: day_of(moment.now - horizon - 2 * DAY).isoformat() for group, horizon in codes.horizon.items()
         }
 
-    def read(self, observation: Observation, reference: str, hit: Hit) -> None:
+    def read(self, observation: Observation, entry: Entry, hit: Hit) -> None:
         """Add the result of an Observation, or note why it cannot be read."""
-        group, code, scale = hit.result, hit.code, hit.scale
-        if group is None or code is None or scale is None:
+        group: ResultGroup = hit.result  # type: ignore[assignment]
+        status = observation.status
+        rank = _RANKS.get(status)  # type: ignore[arg-type]
+        if rank is None and status in _NO_RESULT:
             return
-        text = observation.effectiveDateTime
-        if text is not None and len(text) > 9:
-            cutoff = self._cutoffs.get(group.group)
-            if cutoff is not None and text[:10] < cutoff:
-                return
-        rank = _RANKS.get(observation.status or "")
-        if rank is None and observation.status in _NO_RESULT:
-            return
+        reference = f"Observation/{observation.id}" if observation.id else name_of(entry)
         date: int | Span | None = None
+        exact: Number = None
+        value: Any = None
         try:
-            date = self._date(observation)
+            date = self._dates.get(observation.effectiveDateTime)  # type: ignore[arg-type]
+            if date is None:
+                date = self._date(observation)
             age = self._moment.age(date)
-            if not isinstance(age, int) or (age <= 0 and self._moment.is_future(date)):
+            if self._moment.is_future(date):
                 self.unreadable.append(Unreadable(reference, f"dated in the future: {group.name} is not used"))
                 return
-            if rank is None and observation.status != "preliminary":
-                raise ValueError(f"status '{observation.status}'" if observation.status else "no status")
+            if rank is None and status != "preliminary":
+                raise ValueError(f"status '{status}'" if status else "no status")
+            if hit.quantity:
+                if observation.valueQuantity is None:
+                    raise ValueError(_why_no_quantity(observation, group))
+                exact, value = hit.scale.read(observation.valueQuantity)  # type: ignore[union-attr]
+            elif group.kind != "pressure":
+                value = self._value(observation, group)
             result = Result(
                 id=reference,
                 group=group.group,
+                value=value,
+                exact=exact,
                 date=date,
                 age=age,
-                status=observation.status or "",
-                point_of_care=code.poc,
-                preliminary=rank is None,
+                status=status or "",
+                point_of_care=hit.poc,
             )
             if group.kind == "pressure":
-                read_pressure(observation, code.part, group, self._codes, result)
-            else:
-                self._read_value(observation, group, scale, result)
+                read_pressure(observation, hit.part, group, self._codes, result)
         except ValueError as error:
             self.fail(group, observation, reference, str(error), date)
             return
-        if memoryview(observation.referenceRange):
+        if observation.referenceRange is not UNSET and hit.scale is not None:
             result.low, result.high = limits(
-                observation.referenceRange, scale, self._person, self._codes.qualifiers
+                observation.referenceRange, hit.scale, self._person, self._codes.qualifiers
             )
         if group.haemolysis:
             result.haemolysed = self._signs.of(observation, reference)
-        ranked = (last(date), (rank or 0) + (not code.poc), result)
-        (self._usable if rank is not None else self._preliminary)[group.group].append(ranked)
+        last = date if isinstance(date, int) else date.hi
+        if rank is not None:
+            self._usable[group.group].append((last, rank - hit.poc, result))
+        else:
+            result.preliminary = True
+            self._preliminary[group.group].append((last, -hit.poc, result))
 
     def fail(
         self, group: ResultGroup, observation: Observation | None, reference: str, reason: str, date: Date = None
@@ -139,20 +150,17 @@ class ResultReader:
         except ValueError as error:
             raise ValueError(f"a date that cannot be read: {error}") from None
 
-    def _read_value(self, observation: Observation, group: ResultGroup, scale: Scale, result: Result) -> None:
-        if group.kind == "quantity":
-            quantity = observation.valueQuantity
-            if quantity is None:
-                raise ValueError(_why_no_quantity(observation, group))
-            result.exact, result.value = scale.read(quantity)
-        elif group.kind == "string":
-            result.value = self._answer(observation, group)
-        elif group.kind == "date":
-            if observation.valueDateTime is None:
-                raise ValueError(_why_no_value(observation))
-            result.value = self._moment.read(observation.valueDateTime)
-            if isinstance(result.value, Unknown):
-                raise ValueError("a value that is not a date")
+    def _value(self, observation: Observation, group: ResultGroup) -> str | int | Span | None:
+        if group.kind == "none":
+            return None
+        if group.kind == "string":
+            return self._answer(observation, group)
+        if observation.valueDateTime is None:
+            raise ValueError(_why_no_value(observation))
+        try:
+            return self._moment.date(observation.valueDateTime)
+        except ValueError:
+            raise ValueError("a value that is not a date") from None
 
     def _answer(self, observation: Observation, group: ResultGroup) -> str:
         concept = observation.valueCodeableConcept
@@ -183,8 +191,8 @@ def _why_no_value(observation: Observation) -> str:
         ("a whole number", observation.valueInteger),
         ("a date", observation.valueDateTime),
         ("a quantity", observation.valueQuantity),
-        ("a range", bytes(observation.valueRange) or None),
-        ("a ratio", bytes(observation.valueRatio) or None),
+        ("a range", None if observation.valueRange is UNSET else True),
+        ("a ratio", None if observation.valueRatio is UNSET else True),
     )
     found = [name for name, value in kinds if value is not None]
     return f"{found[0]} where another kind of value was expected" if found else "no value"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
 
 from cds_service.fhir.read import Reading
 from cds_service.fhir.references import base_of, parse_reference, relative
-from cds_service.fhir.resources import Entry, Patient, Reference, Resource
+from cds_service.fhir.resources import Entry, Patient, Reference
 
-_R = TypeVar("_R", bound=Resource)
 
 
 class Subject:
@@ -59,23 +57,26 @@ class Subject:
             return True
         return False
 
-    def own(self, reading: Reading, kind: type[_R]) -> list[tuple[_R, str]]:
-        """The resources of a type with their references; those of other patients are named in `foreign`."""
-        found: list[tuple[_R, str]] = []
-        for entry in reading.entries[kind]:
-            resource: Any = entry.resource
-            subject = resource.subject
-            if subject is None or subject.reference in self.accepted or self.owns(subject, entry.fullUrl):
-                found.append((resource, name_of(entry, kind.__name__)))
+    def own(self, entries: list[Entry]) -> list[Entry]:
+        """The entries of this patient, whose resources all have a subject; those of others are named in `foreign`."""
+        accepted = self.accepted
+        found = []
+        for entry in entries:
+            subject = entry.resource.subject  # type: ignore[union-attr]
+            if subject is None or subject.reference in accepted or self.owns(subject, entry.fullUrl):
+                found.append(entry)
             else:
-                self.foreign.append(name_of(entry, kind.__name__))
+                self.foreign.append(name_of(entry))
         return found
 
 
-def name_of(entry: Entry, kind: str) -> str:
+def name_of(entry: Entry) -> str:
     """How a resource is named: `Observation/k1`, or by its fullUrl when it has no id."""
-    name = entry.resource.id if entry.resource else None
-    return f"{kind}/{name}" if name else relative(entry.fullUrl or kind)
+    resource = entry.resource
+    kind = type(resource).__name__
+    if resource is not None and resource.id:
+        return f"{kind}/{resource.id}"
+    return relative(entry.fullUrl or kind)
 
 
 def sole_patient(reading: Reading) -> str | None:

@@ -12,12 +12,13 @@ from cds_service.fhir.uncertain import Interval
 UCUM: Final = "http://unitsofmeasure.org"
 _EXPONENTS: Final = tuple(10.0**decimals for decimals in range(9))
 _INFINITY: Final = float("inf")
+_HUGE: Final = 1e15
 
 
 class Scale:
     """How the numbers of one result group are read: its units under all their spellings, decimals, plausible range."""
 
-    __slots__ = ("_half", "_name", "_power", "high", "low", "units")
+    __slots__ = ("_canonical", "_half", "_name", "_power", "high", "low", "units")
 
     def __init__(
         self, group: ResultGroup, units: Mapping[str, Unit] | None = None, part: Part | None = None
@@ -28,6 +29,7 @@ class Scale:
         plausible = group.plausible_parts.get(part) if part else group.plausible
         self.low, self.high = plausible or (-_INFINITY, _INFINITY)
         own = dict(units if units is not None else group.units)
+        self._canonical = frozenset(code for code, unit in own.items() if unit == Unit())
         self.units = {**{text: own[code] for text, code in group.spellings.items() if code in own}, **own}
 
     def round(self, value: float) -> float:
@@ -56,16 +58,21 @@ class Scale:
 
         Raises ValueError saying what is wrong: no value, no or an unknown unit, outside the plausible range.
         """
-        value = quantity.value
-        if value is None:
+        exact = quantity.value
+        if exact is None:
             raise ValueError("no value")
-        unit = self.unit(quantity)
-        exact = (value + unit.before) * unit.factor + unit.after
-        if not -1e15 < exact < 1e15:
+        if quantity.code not in self._canonical:
+            unit = self.unit(quantity)
+            exact = (exact + unit.before) * unit.factor + unit.after
+        if 0.0 <= exact < _HUGE:
+            rounded = int(exact * self._power + self._half) / self._power
+        elif -_HUGE < exact < 0.0:
+            rounded = self.round(exact)
+        else:
             raise ValueError(f"not a number that {self._name} can have")
-        rounded = self.round(exact)
         if not self.low <= rounded <= self.high:
-            raise ValueError(f"{rounded:g} is outside the plausible range of {self._name} ({self.low:g} to {self.high:g})")
+            plausible = f"{self.low:g} to {self.high:g}"
+            raise ValueError(f"{rounded:g} is outside the plausible range of {self._name} ({plausible})")
         comparator = quantity.comparator
         if comparator is None:
             return exact, rounded

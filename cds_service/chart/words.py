@@ -23,8 +23,13 @@ def words(text: str, known: frozenset[str] = frozenset()) -> list[str]:
     A hyphen joins: `methyl-prednisolone` is the word `methylprednisolone` when that is in `known`; otherwise the parts are
     words of their own, as in `lisinopril-hydrochlorothiazide`.
     """
+    text = text.lower()
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
+    if "-" not in text:
+        return _WORD.findall(text)
     found: list[str] = []
-    for word in _WORD.findall(_INVISIBLE.sub("", text).lower()):
+    for word in _WORD.findall(text):
         if "-" in word:
             joined = word.replace("-", "")
             found += [joined] if joined in known else word.split("-")

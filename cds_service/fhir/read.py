@@ -10,9 +10,9 @@ import re
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-from cds_service.fhir.resources import READ, AnyResource, Bundle, CodeableConcept, Entry, Resource
+from cds_service.fhir.resources import READ, AnyResource, Bundle, CodeableConcept, Entry, Optional, Resource
 
 _BOM: Final = b"\xef\xbb\xbf"
 _WHERE: Final = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<path>[^`]*)`")
@@ -49,7 +49,7 @@ class Reading(Struct):
 
 
 class _RawEntry(Struct, gc=False):
-    resource: Raw = Raw()
+    resource: Raw | UnsetType = UNSET
     fullUrl: str | None = None
 
 
@@ -97,9 +97,9 @@ def read(raw: Raw | bytes, key: str, into: Reading) -> None:
         _sort([Entry(resource)], into)
 
 
-def read_contained(raw: Raw, fragment: str) -> Resource | None:
+def read_contained(raw: Optional, fragment: str) -> Resource | None:
     """The contained resource that `#id` points to, or None when it is not there or cannot be read."""
-    for item in _list(raw):
+    for item in _list(raw) if raw is not UNSET else ():
         try:
             if _name.decode(item).id == fragment:
                 found: Resource | None = _resource.decode(item)
@@ -112,7 +112,10 @@ def read_contained(raw: Raw, fragment: str) -> Resource | None:
 def resources_of(raw: Raw | bytes) -> dict[str, bytes]:
     """The bytes of each resource by its reference (`MedicationRequest/m1`), exactly as they were sent."""
     found: dict[str, bytes] = {}
-    for entry in _raw_entries(raw) or [_RawEntry(Raw(raw))]:
+    entries = _raw_entries(raw)
+    for entry in [_RawEntry(Raw(raw))] if entries is None else entries:
+        if entry.resource is UNSET:
+            continue
         try:
             kind, name = _type.decode(entry.resource).resourceType, _name.decode(entry.resource).id
         except _ERRORS:
@@ -129,8 +132,9 @@ def _sort(entries: list[Entry], into: Reading) -> None:
     for entry in entries:
         resource = entry.resource
         kind = type(resource)
-        if kind in by_type:
-            by_type[kind].append(entry)
+        of_type = by_type.get(kind)  # type: ignore[arg-type]
+        if of_type is not None:
+            of_type.append(entry)
         elif kind is Bundle:
             _sort(resource.entry or [], into)  # type: ignore[union-attr]
         elif resource is not None:
@@ -144,7 +148,7 @@ def _one_by_one(raw: Raw | bytes, key: str, into: Reading, error: BaseException)
         _single(raw, None, key, key, into, error)
         return
     for number, entry in enumerate(entries):
-        if not memoryview(entry.resource):
+        if entry.resource is UNSET:
             continue
         try:
             resource = _resource.decode(entry.resource)

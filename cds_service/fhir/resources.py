@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Union
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+Optional = Raw | UnsetType
+"""The JSON of an element that is decoded when it is needed; UNSET when the element is not there."""
 
 
 class Coding(Struct, gc=False):
@@ -80,6 +83,12 @@ class Resource(Struct, gc=False, tag_field="resourceType"):
     id: str | None = None
 
 
+class OfPatient(Resource, gc=False):
+    """A resource that says whose it is."""
+
+    subject: Reference | None = None
+
+
 class Patient(Resource, gc=False, tag="Patient"):
     """https://hl7.org/fhir/R4/patient.html"""
 
@@ -94,12 +103,11 @@ class Component(Struct, gc=False):
     valueQuantity: Quantity | None = None
 
 
-class Observation(Resource, gc=False, tag="Observation"):
+class Observation(OfPatient, gc=False, tag="Observation"):
     """https://hl7.org/fhir/R4/observation.html"""
 
     status: str | None = None
     code: CodeableConcept | None = None
-    subject: Reference | None = None
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
     effectiveInstant: str | None = None
@@ -110,19 +118,19 @@ class Observation(Resource, gc=False, tag="Observation"):
     valueBoolean: bool | None = None
     valueInteger: int | None = None
     valueDateTime: str | None = None
-    valueRange: Raw = Raw()
-    valueRatio: Raw = Raw()
+    valueRange: Optional = UNSET
+    valueRatio: Optional = UNSET
     dataAbsentReason: CodeableConcept | None = None
     component: list[Component] | None = None
     specimen: Reference | None = None
-    interpretation: Raw = Raw()
-    referenceRange: Raw = Raw()
-    note: Raw = Raw()
-    bodySite: Raw = Raw()
-    contained: Raw = Raw()
+    interpretation: Optional = UNSET
+    referenceRange: Optional = UNSET
+    note: Optional = UNSET
+    bodySite: Optional = UNSET
+    contained: Optional = UNSET
 
 
-class Condition(Resource, gc=False, tag="Condition"):
+class Condition(OfPatient, gc=False, tag="Condition"):
     """https://hl7.org/fhir/R4/condition.html"""
 
     clinicalStatus: CodeableConcept | None = None
@@ -130,19 +138,18 @@ class Condition(Resource, gc=False, tag="Condition"):
     severity: CodeableConcept | None = None
     code: CodeableConcept | None = None
     bodySite: list[CodeableConcept] | None = None
-    subject: Reference | None = None
     encounter: Reference | None = None
     onsetDateTime: str | None = None
     onsetPeriod: Period | None = None
     abatementDateTime: str | None = None
     abatementPeriod: Period | None = None
     abatementString: str | None = None
-    abatementAge: Raw = Raw()
-    abatementRange: Raw = Raw()
+    abatementAge: Optional = UNSET
+    abatementRange: Optional = UNSET
     recordedDate: str | None = None
 
 
-class MedicationRequest(Resource, gc=False, tag="MedicationRequest"):
+class MedicationRequest(OfPatient, gc=False, tag="MedicationRequest"):
     """https://hl7.org/fhir/R4/medicationrequest.html"""
 
     status: str | None = None
@@ -150,38 +157,35 @@ class MedicationRequest(Resource, gc=False, tag="MedicationRequest"):
     doNotPerform: bool | None = None
     medicationCodeableConcept: CodeableConcept | None = None
     medicationReference: Reference | None = None
-    subject: Reference | None = None
     authoredOn: str | None = None
-    dosageInstruction: Raw = Raw()
-    contained: Raw = Raw()
+    dosageInstruction: Optional = UNSET
+    contained: Optional = UNSET
 
 
-class MedicationStatement(Resource, gc=False, tag="MedicationStatement"):
+class MedicationStatement(OfPatient, gc=False, tag="MedicationStatement"):
     """https://hl7.org/fhir/R4/medicationstatement.html; `taken` is what older senders still add."""
 
     status: str | None = None
     taken: str | None = None
     medicationCodeableConcept: CodeableConcept | None = None
     medicationReference: Reference | None = None
-    subject: Reference | None = None
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
     dateAsserted: str | None = None
-    dosage: Raw = Raw()
-    contained: Raw = Raw()
+    dosage: Optional = UNSET
+    contained: Optional = UNSET
 
 
-class MedicationAdministration(Resource, gc=False, tag="MedicationAdministration"):
+class MedicationAdministration(OfPatient, gc=False, tag="MedicationAdministration"):
     """https://hl7.org/fhir/R4/medicationadministration.html"""
 
     status: str | None = None
     medicationCodeableConcept: CodeableConcept | None = None
     medicationReference: Reference | None = None
-    subject: Reference | None = None
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
-    dosage: Raw = Raw()
-    contained: Raw = Raw()
+    dosage: Optional = UNSET
+    contained: Optional = UNSET
 
 
 class Ingredient(Struct, gc=False):
@@ -199,49 +203,45 @@ class Medication(Resource, gc=False, tag="Medication"):
     ingredient: list[Ingredient] | None = None
 
 
-class ServiceRequest(Resource, gc=False, tag="ServiceRequest"):
+class ServiceRequest(OfPatient, gc=False, tag="ServiceRequest"):
     """https://hl7.org/fhir/R4/servicerequest.html"""
 
     status: str | None = None
     intent: str | None = None
     doNotPerform: bool | None = None
     code: CodeableConcept | None = None
-    subject: Reference | None = None
     authoredOn: str | None = None
     occurrenceDateTime: str | None = None
     occurrencePeriod: Period | None = None
     reasonCode: list[CodeableConcept] | None = None
 
 
-class Procedure(Resource, gc=False, tag="Procedure"):
+class Procedure(OfPatient, gc=False, tag="Procedure"):
     """https://hl7.org/fhir/R4/procedure.html"""
 
     status: str | None = None
     code: CodeableConcept | None = None
-    subject: Reference | None = None
     performedDateTime: str | None = None
     performedPeriod: Period | None = None
 
 
-class DiagnosticReport(Resource, gc=False, tag="DiagnosticReport"):
+class DiagnosticReport(OfPatient, gc=False, tag="DiagnosticReport"):
     """https://hl7.org/fhir/R4/diagnosticreport.html"""
 
     status: str | None = None
     code: CodeableConcept | None = None
-    subject: Reference | None = None
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
     issued: str | None = None
 
 
-class Encounter(Resource, gc=False, tag="Encounter"):
+class Encounter(OfPatient, gc=False, tag="Encounter"):
     """https://hl7.org/fhir/R4/encounter.html"""
 
     status: str | None = None
     class_: Coding | None = msgspec.field(default=None, name="class")
     type: list[CodeableConcept] | None = None
     serviceType: CodeableConcept | None = None
-    subject: Reference | None = None
     period: Period | None = None
     reasonCode: list[CodeableConcept] | None = None
     reasonReference: list[Reference] | None = None
@@ -266,18 +266,21 @@ class Bundle(Resource, gc=False, tag="Bundle"):
     entry: list[Entry] | None = None
 
 
-_NOT_READ: Final = """
-    Account AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent Basic Binary BodyStructure CarePlan
-    CareTeam ChargeItem Claim ClaimResponse ClinicalImpression Communication CommunicationRequest Composition Consent Contract
-    Coverage CoverageEligibilityRequest CoverageEligibilityResponse DetectedIssue Device DeviceMetric DeviceRequest
-    DeviceUseStatement DocumentManifest DocumentReference Endpoint EpisodeOfCare ExplanationOfBenefit FamilyMemberHistory Flag
-    Goal Group GuidanceResponse HealthcareService ImagingStudy Immunization ImmunizationEvaluation
-    ImmunizationRecommendation InsurancePlan Invoice Linkage List Location Measure MeasureReport Media MedicationDispense
-    MedicationKnowledge MessageHeader MolecularSequence NutritionOrder OperationOutcome Organization OrganizationAffiliation
-    Parameters PaymentNotice PaymentReconciliation Person Practitioner PractitionerRole Provenance Questionnaire
-    QuestionnaireResponse RelatedPerson RequestGroup ResearchStudy ResearchSubject RiskAssessment Schedule Slot Substance
-    SupplyDelivery SupplyRequest Task VerificationResult VisionPrescription
-""".split()
+_NOT_READ: Final = (
+    "Account", "AdverseEvent", "AllergyIntolerance", "Appointment", "AppointmentResponse", "AuditEvent", "Basic",
+    "Binary", "BodyStructure", "CarePlan", "CareTeam", "ChargeItem", "Claim", "ClaimResponse", "ClinicalImpression",
+    "Communication", "CommunicationRequest", "Composition", "Consent", "Contract", "Coverage",
+    "CoverageEligibilityRequest", "CoverageEligibilityResponse", "DetectedIssue", "Device", "DeviceMetric",
+    "DeviceRequest", "DeviceUseStatement", "DocumentManifest", "DocumentReference", "Endpoint", "EpisodeOfCare",
+    "ExplanationOfBenefit", "FamilyMemberHistory", "Flag", "Goal", "Group", "GuidanceResponse", "HealthcareService",
+    "ImagingStudy", "Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation", "InsurancePlan",
+    "Invoice", "Linkage", "List", "Location", "Measure", "MeasureReport", "Media", "MedicationDispense",
+    "MedicationKnowledge", "MessageHeader", "MolecularSequence", "NutritionOrder", "OperationOutcome",
+    "Organization", "OrganizationAffiliation", "Parameters", "PaymentNotice", "PaymentReconciliation", "Person",
+    "Practitioner", "PractitionerRole", "Provenance", "Questionnaire", "QuestionnaireResponse", "RelatedPerson",
+    "RequestGroup", "ResearchStudy", "ResearchSubject", "RiskAssessment", "Schedule", "Slot", "Substance",
+    "SupplyDelivery", "SupplyRequest", "Task", "VerificationResult", "VisionPrescription",
+)  # fmt: skip
 
 READ: Final[tuple[type[Resource], ...]] = (
     Patient,

@@ -1,0 +1,140 @@
+"""What a CodeableConcept means: by its codes, by a whole text or a whole display."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from cds_service.chart.groups import SYSTEMS, EncounterGroup, FindingGroup, OrderGroup
+from cds_service.chart.items import Side
+from cds_service.chart.words import whole_text
+from cds_service.fhir.resources import CodeableConcept
+
+_SNOMED: Final = SYSTEMS["snomed"][0]
+_ICD10CM: Final = frozenset(SYSTEMS["icd10cm"])
+_REMEMBERED: Final = 10_000
+
+
+class Named(NamedTuple):
+    """A group that a code or phrase means, and the side of the body when it says one."""
+
+    group: str
+    side: Side | None
+
+
+Group = FindingGroup | OrderGroup | EncounterGroup
+Meaning = tuple[Named, ...]
+
+
+class ConceptTable:
+    """The codes and phrases of some groups, prepared for looking up."""
+
+    def __init__(self, groups: Iterable[Group]) -> None:
+        groups = list(groups)
+        self.codes: Final = _codes(groups)
+        self.phrases: Final = _phrases(groups)
+        self.diagnoses: Final = Diagnoses(group for group in groups if isinstance(group, FindingGroup))
+        self._head: Final = min(map(len, self.phrases), default=0)
+        self._heads: Final = frozenset(phrase[: self._head] for phrase in self.phrases)
+
+    def add(self, code: str, system: str, groups: Iterable[str]) -> None:
+        """Let a code mean more groups than those that name it."""
+        for uri in SYSTEMS[system]:
+            known = self.codes.setdefault(code, {}).get(uri, ())
+            new = tuple(Named(group, None) for group in groups if all(group != one.group for one in known))
+            self.codes[code][uri] = known + new
+
+    def named(self, concept: CodeableConcept | None) -> Meaning:
+        """The groups that a concept means, in the order of its codings; a group may come twice."""
+        if concept is None:
+            return ()
+        found: Meaning = ()
+        codes, heads, head = self.codes, self._heads, self._head
+        for coding in concept.coding or ():
+            code, text = coding.code, coding.display
+            if code is not None:
+                system = coding.system
+                systems = codes.get(code)
+                if systems is not None and system is not None:
+                    found += systems.get(system) or systems.get(plain_system(system), ())
+                if system in _ICD10CM:
+                    found += self.diagnoses.named(code)
+            if text is not None and (text[:head].lower() in heads or not text.isascii() or not text[:1].isalnum()):
+                found += self.phrases.get(whole_text(text), ())
+        text = concept.text
+        if text is not None and (text[:head].lower() in heads or not text.isascii() or not text[:1].isalnum()):
+            found += self.phrases.get(whole_text(text), ())
+        return found
+
+    def named_by_words(self, concept: CodeableConcept) -> Meaning:
+        """The groups that the text or a display of a concept means, whatever its codes."""
+        found: Meaning = ()
+        heads, head = self._heads, self._head
+        for text in (concept.text, *(coding.display for coding in concept.coding or ())):
+            if text is not None and (text[:head].lower() in heads or not text.isascii() or not text[:1].isalnum()):
+                found += self.phrases.get(whole_text(text), ())
+        return found
+
+
+class Diagnoses:
+    """ICD-10-CM codes: a listed code also means every longer code that begins with it."""
+
+    def __init__(self, groups: Iterable[FindingGroup]) -> None:
+        self._listed: dict[str, list[tuple[FindingGroup, Named]]] = defaultdict(list)
+        self._known: dict[str, Meaning] = {}
+        for group in groups:
+            for code in group.codes:
+                if code.system == "icd10cm":
+                    self._listed[_dotless(code.code)].append((group, Named(group.group, code.side)))
+        self._lengths: Final = sorted({len(code) for code in self._listed}, reverse=True)
+
+    def named(self, code: str) -> Meaning:
+        """The groups that a code means, longest listed code first."""
+        found = self._known.get(code)
+        if found is None:
+            if len(self._known) > _REMEMBERED:
+                self._known.clear()
+            found = self._known[code] = self._find(_dotless(code))
+        return found
+
+    def _find(self, code: str) -> Meaning:
+        found: list[Named] = []
+        for length in self._lengths:
+            for group, named in self._listed.get(code[:length], ()) if len(code) >= length else ():
+                excluded = any(code.startswith(_dotless(prefix)) for prefix in group.exclude)
+                later = group.initial_only and code[6:7] in ("D", "S")
+                if not excluded and not later and all(named.group != earlier.group for earlier in found):
+                    found.append(named)
+        return tuple(found)
+
+
+def plain_system(system: str) -> str:
+    """A code system's URI without version, edition, trailing slash or https, as careless senders write them."""
+    system = system.partition("|")[0].rstrip("/")
+    if system.startswith("https://"):
+        system = "http://" + system[8:]
+    return _SNOMED if system.startswith(_SNOMED + "/") else system
+
+
+def _codes(groups: Iterable[Group]) -> dict[str, dict[str, Meaning]]:
+    found: dict[str, dict[str, Meaning]] = defaultdict(dict)
+    for group in groups:
+        for code in group.codes:
+            if code.system != "icd10cm":
+                for uri in SYSTEMS[code.system]:
+                    systems = found[code.code]
+                    systems[uri] = (*systems.get(uri, ()), Named(group.group, code.side))
+    return dict(found)
+
+
+def _phrases(groups: Iterable[Group]) -> dict[str, Meaning]:
+    found: dict[str, Meaning] = {}
+    for group in groups:
+        for phrase in group.phrases:
+            found[phrase.text] = (*found.get(phrase.text, ()), Named(group.group, phrase.side))
+    return found
+
+
+def _dotless(code: str) -> str:
+    return code.replace(".", "").strip().upper()
