@@ -86,7 +86,7 @@ def running_service(**settings: str) -> Iterator[str]:
     `settings` are environment variables without prefix (`MAX_BODY`). Raises DemoError when it does not get ready.
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
-        port = _free_port()
+        port = free_port()
         defaults = {"DATABASE": f"sqlite:///{folder}/feedback.sqlite3", "WORKERS": "1", "LOG_LEVEL": "warning"}
         given = {"HOST": "127.0.0.1", "PORT": str(port), **defaults, **settings}
         environment = os.environ | {PREFIX + name: value for name, value in given.items()}
@@ -117,7 +117,8 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     raise DemoError(f"the service was not ready within {_START_SECONDS:.0f} s:\n{log.read_text().strip()}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

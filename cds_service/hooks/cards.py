@@ -7,17 +7,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import msgspec
-
 from cds_service.chart.facts import Doubt
 from cds_service.chart.items import CANNOT_TELL, Fact, Undecided
 from cds_service.evaluate import Judgement, Outcome
 from cds_service.explain import Missing, missing
 from cds_service.fhir.uncertain import UNKNOWN
+from cds_service.hooks.response import sent_back
 from cds_service.knowledge.card import Card, Offer, Suggestion
 from cds_service.knowledge.sources import OVERRIDE_SYSTEM
 from cds_service.knowledge.suggestions import patient_field
-from cds_service.knowledge.syntax import Named
+from cds_service.knowledge.syntax import Named, facts_in
 from cds_service.knowledge.text import SUMMARY_LIMIT
 from cds_service.knowledge.text import Shown as ShownValue
 from cds_service.select import FOLDED, Selection, Shown
@@ -117,8 +116,8 @@ class CardWriter:
 
     def _value(self, outcome: Outcome, named: Named, *, in_full: bool) -> ShownValue:
         value = named.expression.run(outcome.frame) if named.expression is not None else outcome.frame[named.slot]
-        doubts = self.judgement.doubts(named.slot)
-        reason = doubts[0].reason if doubts else ""
+        facts = [named] if named.expression is None else facts_in(named.expression)
+        reason = next((doubt.reason for fact in facts for doubt in self.judgement.doubts(fact.slot)), "")
         return self.knowledge.words.shown(value, named.type, self.chart.now, reason, in_full=in_full)
 
     def _source(self, card: Card) -> dict[str, Any]:
@@ -194,7 +193,7 @@ class CardWriter:
 
     def _existing(self, reference: str) -> dict[str, Any] | None:
         raw = self.chart.raw.get(reference)
-        return msgspec.json.decode(raw, type=dict[str, Any]) if raw is not None else None
+        return sent_back(raw) if raw is not None else None
 
     def _items(self, fact: Fact) -> list[Any]:
         value = self.judgement.frame[self.knowledge.slot_of[fact]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Final
 from uuid import uuid4
 
@@ -19,6 +20,9 @@ _SELECTION: Final = ("at-most-one", "any")
 _ACTIONS: Final = ("create", "update", "delete")
 _LINKS: Final = ("absolute", "smart")
 _URL: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
+_DEEPEST: Final = 50
+_decoder: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
 _REFERENCE: Final = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64}")
 
 
@@ -28,6 +32,10 @@ class BadResponse(Exception):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(problems))
+
+
+class _NotWhole(Exception):
+    """A resource that cannot be sent back as it came."""
 
 
 def with_uuids(cards: Sequence[Card]) -> list[Card]:
@@ -46,7 +54,37 @@ def response(cards: Sequence[Card], extension: dict[str, Any] | None = None) -> 
     problems = list(_empty(body, "")) or list(_card_problems(cards))
     if problems:
         raise BadResponse(problems)
-    return msgspec.json.encode(body)
+    return _encoder.encode(body)
+
+
+def sent_back(raw: bytes) -> dict[str, Any] | None:
+    """A client's resource as a part of our answer: decimals as they were written, no null or empty members.
+
+    None when it cannot be sent back whole: FHIR puts null into arrays to align extensions and CDS Hooks allows none,
+    or it is nested deeper than resources are.
+    """
+    try:
+        resource: dict[str, Any] = _whole(_decoder.decode(raw), _DEEPEST)
+    except (msgspec.MsgspecError, RecursionError, _NotWhole):
+        return None
+    return resource
+
+
+def _whole(value: Any, levels: int) -> Any:
+    if levels == 0:
+        raise _NotWhole
+    if isinstance(value, dict):
+        members = {name: _whole(inner, levels - 1) for name, inner in value.items() if inner is not None}
+        return {name: inner for name, inner in members.items() if not _is_empty(inner)}
+    if isinstance(value, list):
+        if None in value:
+            raise _NotWhole
+        return [whole for inner in value if not _is_empty(whole := _whole(inner, levels - 1))]
+    return value
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value in ({}, []) or (isinstance(value, str) and not value.strip())
 
 
 def _with_uuid(card: Card) -> Card:
@@ -65,7 +103,7 @@ def _empty(value: Any, path: str) -> Iterator[str]:
     elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
             yield from _empty(inner, f"{path}[{index}]")
-    elif path != ".cards" and (value is None or value in ({}, []) or (isinstance(value, str) and not value.strip())):
+    elif path != ".cards" and _is_empty(value):
         yield f"{path}: null or empty"
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from small import with_changes
 
-from cds_service.hooks.response import BadResponse, response, with_uuids
+from cds_service.hooks.response import BadResponse, response, sent_back, with_uuids
 
 ACTION = {
     "type": "create",
@@ -173,3 +173,21 @@ def test_LNK_02_LNK_04_app_context_is_for_smart_links_only() -> None:
     assert sent(links=[link])
     assert "appContext" in refused(links=[link | {"type": "absolute"}])
     assert "links.type" in refused(links=[link | {"type": "SMART"}])
+
+
+def test_ACT_04_JSON_02_a_resource_is_sent_back_as_it_came() -> None:
+    raw = b'{"resourceType":"MedicationRequest","id":"m","dose":{"value":2.50},"count":3,"note":[{"text":"x"}]}'
+    resource = sent_back(raw)
+    action = {"type": "update", "description": "Hold it", "resource": resource}
+    card = CARD | {"suggestions": [{"label": "x", "uuid": "1", "actions": [action]}]}
+    assert raw in response([card])
+
+
+def test_ACT_04_JSON_03_JSON_04_what_is_null_or_empty_is_not_sent_back() -> None:
+    raw = b'{"resourceType":"MedicationRequest","id":"m","meta":null,"a":"","b":[],"c":{"d":null},"e":[{},{"f":1}]}'
+    assert sent_back(raw) == {"resourceType": "MedicationRequest", "id": "m", "e": [{"f": 1}]}
+
+
+@pytest.mark.parametrize("raw", [b'{"given":[null,"x"]}', b'{"a":' + b"[" * 60 + b"]" * 60 + b"}", b"[]", b'{"a":'])
+def test_ACT_04_what_cannot_be_sent_back_whole_is_not_sent_back(raw: bytes) -> None:
+    assert sent_back(raw) is None
