@@ -42,7 +42,7 @@ class _Resource(msgspec.Struct, gc=False):
     medicationCodeableConcept: _Concept | None = None  # noqa: N815
     effectiveDateTime: str | None = None  # noqa: N815
     authoredOn: str | None = None  # noqa: N815
-    valueQuantity: _Quantity | None = None  # noqa: N815
+    valueQuantity: _Quantity | str | None = None  # noqa: N815
 
 
 class _Entry(msgspec.Struct, gc=False):

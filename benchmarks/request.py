@@ -36,7 +36,7 @@ def bundles() -> Iterator[dict[str, Any]]:
     """Whole-patient Bundles: those of the Synthea data beside the project, else the project's own patients."""
     shared = ROOT.parent / "shared" / "data" / "synthea"
     if shared.is_dir():
-        for path in sorted(shared.glob("*/*.json.gz")):
+        for path in sorted(shared.glob("*/*.json.gz"), reverse=True):
             yield json.loads(gzip.decompress(path.read_bytes()))
         return
     for path in sorted((ROOT / "fixtures" / "patients").glob("*.json")):
@@ -54,7 +54,9 @@ def resources(count: int) -> list[dict[str, Any]]:
             for resource in entries:
                 if resource["resourceType"] in KEYS:
                     text = json.dumps(resource, separators=(",", ":"))
-                    text = text.replace(f"urn:uuid:{own}", f"Patient/{PATIENT}").replace(f"Patient/{own}", f"Patient/{PATIENT}")
+                    text = text.replace(f"urn:uuid:{own}", f"Patient/{PATIENT}").replace(
+                        f"Patient/{own}", f"Patient/{PATIENT}"
+                    )
                     found.append(json.loads(text))
             if len(found) >= count:
                 break
@@ -63,12 +65,12 @@ def resources(count: int) -> list[dict[str, Any]]:
     return found[:count]
 
 
-def body(count: int) -> bytes:
-    """A CDS Hooks request with so many resources in its prefetch."""
+def body(count: int, keys: list[str]) -> bytes:
+    """A CDS Hooks request with so many resources in its prefetch, which answers every key of discovery."""
     prefetch: dict[str, Any] = {
         "patient": {"resourceType": "Patient", "id": PATIENT, "gender": "female", "birthDate": "1956-02-03"}
     }
-    for key in ("electrolytes", "glucose_kidney", *KEYS.values()):
+    for key in (key for key in keys if key != "patient"):
         prefetch[key] = {"resourceType": "Bundle", "type": "searchset", "entry": []}
     for resource in resources(count - 1):
         prefetch[KEYS[resource["resourceType"]]]["entry"].append({"resource": resource})
@@ -90,21 +92,28 @@ class Endpoint:
         self.port = port
         self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "CDS_SERVICE_LOG_LEVEL": "error"})
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        self._wait()
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        self.worker = int(children[0])
+        self.worker = self._wait()
 
-    def _wait(self) -> None:
+    def _wait(self) -> int:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         for _ in range(300):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
             time.sleep(0.1)
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                workers = children.read_text().split()
+                if workers:
+                    return int(workers[0])
         raise SystemExit(f"{self.name} did not start")
 
     def cpu(self) -> float:
         """Milliseconds of CPU that the worker has used, all its threads together."""
         tasks = Path(f"/proc/{self.worker}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
+
+    def keys(self) -> list[str]:
+        """The prefetch keys that discovery asks for."""
+        self.connection.request("GET", "/cds-services")
+        services = json.loads(self.connection.getresponse().read())["services"]
+        return list(next(one["prefetch"] for one in services if self.path.endswith(one["id"])))
 
     def call(self, data: bytes) -> float:
         """Send a body; the milliseconds until the answer was read."""
@@ -150,7 +159,7 @@ def endpoints() -> Iterator[list[Endpoint]]:
 
 def measure(running: list[Endpoint], count: int, seconds: float) -> dict[str, float]:
     """Call the three in turn until the time is over; CPU per request of each, and our latencies."""
-    data = body(count)
+    data = body(count, running[0].keys())
     for endpoint in running:
         for _ in range(5):
             endpoint.call(data)

@@ -110,7 +110,7 @@ def run_check(folder: Path) -> int:
         if card.waits_for:
             click.echo(f"{card.id} is silent: it waits for codes of {', '.join(card.waits_for)}")
     counted = ", ".join(f"{count} {status}" for status, count in by_status.items())
-    failed = len({failure.case for failure in failures})
+    failed = len({str(failure.case) for failure in failures})
     click.echo(f"Knowledge {knowledge.version}: {len(knowledge.cards)} cards ({counted}), {len(knowledge.suggestions)} "
                f"suggestions, {len(knowledge.claims)} claims, {len(knowledge.guidelines)} guidelines.")  # fmt: skip
     click.echo(f"{len(cases) - failed} cases passed, {failed} failed.")

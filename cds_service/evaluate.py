@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cds_service.chart.chart import Chart
-from cds_service.chart.facts import Doubt, Filled
+from cds_service.chart.facts import Doubts
 from cds_service.chart.items import CardItem, Undecided
 from cds_service.fhir.uncertain import UNKNOWN
 from cds_service.knowledge.card import INDICATORS, Card, Indicator, Lower, Unless
@@ -23,19 +23,15 @@ Verdict = Literal["holds", "suppressed", "quiet", "unknown", "not-applicable"]
 
 @dataclass(slots=True, eq=False)
 class Judgement:
-    """All that was concluded about one chart: the outcomes in the order of the cards, the frames they were judged on."""
+    """All that was concluded about one chart: the outcomes in the order of the cards, the frames they were judged on.
+    """
 
     chart: Chart
     knowledge: Knowledge
     outcomes: list[Outcome]
-    filled: Filled
+    doubts: Doubts
     frame: list[Any]
     by_id: dict[str, Outcome]
-
-    def doubts(self, slot: int) -> list[Doubt]:
-        """Why the fact in a slot cannot be told, or not entirely."""
-        position = self.knowledge.positions.get(slot)
-        return self.filled.doubts.get(position, []) if position is not None else []
 
 
 @dataclass(slots=True, eq=False)
@@ -66,11 +62,9 @@ class Outcome:
 
 def evaluate(chart: Chart, knowledge: Knowledge, *, also_drafts: bool = False) -> Judgement:
     """Judge every active card on a chart; with `also_drafts`, those of status draft too."""
-    filled, frame = _frame(chart, knowledge)
-    later = None
-    if chart.preliminary:
-        later = _frame(chart, knowledge, preliminary=True)[1]
-    judgement = Judgement(chart, knowledge, [], filled, frame, {})
+    frame, doubts = _frame(chart, knowledge)
+    later = _frame(chart, knowledge, preliminary=True)[0] if chart.preliminary else None
+    judgement = Judgement(chart, knowledge, [], doubts, frame, {})
     for card in knowledge.order:
         for slot, ids in knowledge.card_facts.get(card.id, ()):
             frame[slot] = _named(ids, judgement)
@@ -86,13 +80,10 @@ def evaluate(chart: Chart, knowledge: Knowledge, *, also_drafts: bool = False) -
     return judgement
 
 
-def _frame(chart: Chart, knowledge: Knowledge, *, preliminary: bool = False) -> tuple[Filled, list[Any]]:
-    filled = knowledge.plan.fill(chart, preliminary=preliminary)
-    frame = list(knowledge.start)
+def _frame(chart: Chart, knowledge: Knowledge, *, preliminary: bool = False) -> tuple[list[Any], Doubts]:
+    frame, doubts = knowledge.plan.fill(chart, preliminary=preliminary)
     frame[:FIRST_FREE] = [chart.now, chart.gender, chart.age_years, chart.age_months, chart.hook]
-    for slot, value in zip(knowledge.slots, filled.values, strict=True):
-        frame[slot] = value
-    return filled, frame
+    return frame, doubts
 
 
 def _named(ids: tuple[str, ...], judgement: Judgement) -> Any:

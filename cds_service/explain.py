@@ -36,7 +36,8 @@ _PATIENT: Final = {"AgeInYears": "Patient.birthDate", "AgeInMonths": "Patient.bi
 
 @dataclass(frozen=True, slots=True)
 class Because:
-    """A condition that decided: its text, what it was, the names in it, its line in the card's file or in shared.yaml."""
+    """A condition that decided: its text, what it was, the names in it, its line in the card's file or in shared.yaml.
+    """
 
     condition: str
     value: bool
@@ -103,11 +104,11 @@ def missing(outcome: Outcome, judgement: Judgement) -> list[Missing]:
         for leaf in _unknown(expression, outcome.frame):
             for one in _missing_in(leaf, could_be, outcome, judgement):
                 _keep_worst(found, one)
-    if judgement.filled.doubts and outcome.verdict in ("holds", "quiet", "suppressed"):
+    if judgement.doubts and outcome.verdict in ("holds", "quiet", "suppressed"):
         for could_be, condition in outcome.card.tiers:
             for named in s.facts_in(condition):
                 value = outcome.frame[named.slot]
-                doubts = [doubt for doubt in judgement.doubts(named.slot) if doubt.reason == "unreadable"]
+                doubts = [doubt for doubt in judgement.doubts.get(named.slot, []) if doubt.reason == "unreadable"]
                 if doubts and value is not CANNOT_TELL and not isinstance(value, Undecided):
                     _keep_worst(found, _missing(named, "unreadable", could_be, doubts))
     return list(found.values())
@@ -138,7 +139,7 @@ def _missing_in(leaf: s.Expression, could_be: str, outcome: Outcome, judgement: 
     vague = []
     for named in s.facts_in(leaf):
         value = outcome.frame[named.slot]
-        doubts = judgement.doubts(named.slot)
+        doubts = judgement.doubts.get(named.slot, [])
         if value is ABSENT:
             found.append(_missing(named, "not-found", could_be, []))
         elif doubts:

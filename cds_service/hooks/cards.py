@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from cds_service.chart.facts import Doubt
-from cds_service.chart.items import CANNOT_TELL, Fact, Undecided
+from cds_service.chart.items import Fact, Undecided
 from cds_service.evaluate import Judgement, Outcome
 from cds_service.explain import Missing, missing
 from cds_service.fhir.uncertain import UNKNOWN
@@ -117,7 +116,7 @@ class CardWriter:
     def _value(self, outcome: Outcome, named: Named, *, in_full: bool) -> ShownValue:
         value = named.expression.run(outcome.frame) if named.expression is not None else outcome.frame[named.slot]
         facts = [named] if named.expression is None else facts_in(named.expression)
-        reason = next((doubt.reason for fact in facts for doubt in self.judgement.doubts(fact.slot)), "")
+        reason = next((doubt.reason for fact in facts for doubt in self.judgement.doubts.get(fact.slot, ())), "")
         return self.knowledge.words.shown(value, named.type, self.chart.now, reason, in_full=in_full)
 
     def _source(self, card: Card) -> dict[str, Any]:
@@ -203,7 +202,7 @@ class CardWriter:
 
 def not_judged(judgement: Judgement) -> list[str]:
     """What could not be judged and would have mattered, a line for each cause; tests never done are no fault."""
-    if not judgement.filled.doubts:
+    if not judgement.doubts:
         return []
     causes: dict[tuple[str, str], list[str]] = {}
     for outcome in judgement.outcomes:
@@ -217,7 +216,7 @@ def not_judged(judgement: Judgement) -> list[str]:
 
 
 def _touches_doubt(outcome: Outcome, judgement: Judgement) -> bool:
-    return any(judgement.doubts(slot) for slot in outcome.card.uses) or bool(outcome.card.asks)
+    return not outcome.card.uses.isdisjoint(judgement.doubts) or bool(outcome.card.asks)
 
 
 def _causes(one: Missing) -> list[tuple[str, str]]:
@@ -247,6 +246,3 @@ def _shortened(summary: str) -> str:
 
 def _escaped(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
-
-
-__all__ = ["CANNOT_TELL", "CardWriter", "Doubt", "not_judged"]

@@ -32,9 +32,7 @@ def read_drugs(path: Path, problems: Problems) -> tuple[dict[str, DrugGroup], tu
     return groups, local_forms
 
 
-def read_starter(
-    path: Path, groups: Mapping[str, DrugGroup], problems: Problems
-) -> tuple[StarterDrug, ...]:
+def read_starter(path: Path, groups: Mapping[str, DrugGroup], problems: Problems) -> tuple[StarterDrug, ...]:
     """The rows of the starter table: each of a known group, with ingredients that the group has."""
     found = []
     with path.open(encoding="utf-8", newline="") as file:
@@ -47,7 +45,9 @@ def read_starter(
             if drug is None:
                 problems.at(path, line, 1, "a row that cannot be read", "code, group, ingredients, strengths, form")
             elif drug.group not in groups or any(one not in groups[drug.group].ingredients for one in drug.ingredients):
-                problems.at(path, line, 1, f"{drug.group}: {', '.join(drug.ingredients)}", "a group and its ingredients")
+                problems.at(
+                    path, line, 1, f"{drug.group}: {', '.join(drug.ingredients)}", "a group and its ingredients"
+                )
             else:
                 found.append(drug)
     return tuple(found)

@@ -65,8 +65,8 @@ def _group(name: str, file: str, node: Node, problems: Problems) -> ResultGroup:
         _check_quantity(node, plain, units, problems)
     plausible = plain.get("plausible")
     parts = plain.get("components", {})
-    of_part: dict[str, Part] = {code: "systolic" for code in parts.get("systolic", ())}
-    of_part |= {code: "diastolic" for code in parts.get("diastolic", ())}
+    of_part: dict[str, Part] = dict.fromkeys(parts.get("systolic", ()), "systolic")
+    of_part |= dict.fromkeys(parts.get("diastolic", ()), "diastolic")
     _check_components(node, of_part, problems)
     return ResultGroup(
         group=name,
@@ -206,7 +206,9 @@ def _check_codes(groups: Mapping[str, ResultGroup], places: Mapping[str, Node], 
         for code in group.codes:
             earlier = seen.get((code.system, code.code))
             if earlier is not None:
-                problems.add(places[name], f"the code {code.code}, which {earlier} has already", "each code in one result")
+                problems.add(
+                    places[name], f"the code {code.code}, which {earlier} has already", "each code in one result"
+                )
             seen[code.system, code.code] = name
         if not group.codes and group.derived is None:
             problems.add(places[name], "no codes", "codes, or derived")

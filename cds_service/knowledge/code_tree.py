@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from cds_service.knowledge.reading import Node, Problems
 
 
-def leaves_of(
-    name: str, nodes: Mapping[str, Node], problems: Problems, above: tuple[str, ...] = ()
-) -> tuple[str, ...]:
+def leaves_of(name: str, nodes: Mapping[str, Node], problems: Problems, above: tuple[str, ...] = ()) -> tuple[str, ...]:
     """A group and all that it includes, each once; a circle or an unknown group is a problem."""
     leaves = [name]
     for included in nodes[name].get("includes") or ():

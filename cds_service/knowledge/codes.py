@@ -30,7 +30,8 @@ _SYSTEMS: Final = {"snomed": "snomed", "loinc": "loinc", "icd10cm": "icd10cm", "
 
 
 def load_codes(folder: Path, problems: Problems) -> Codes:
-    """All code groups of a folder. Mistakes are added to `problems`, each with its place; what has none is still read."""
+    """All code groups of a folder. Mistakes are added to `problems`, each with its place; what has none is still read.
+    """
     results, files = read_results(folder / "results", problems)
     nodes = _groups(folder, ("findings.yaml", "conditions.yaml"), problems)
     findings = {
@@ -91,7 +92,9 @@ def phrases_of(node: Node) -> tuple[Phrase, ...]:
 
 
 def _groups(folder: Path, files: Iterable[str], problems: Problems) -> dict[str, Node]:
-    """The groups of several files, one namespace; each code and phrase may stand once in a group, each name once in all."""
+    """The groups of several files, one namespace; each code and phrase may stand once in a group, each name once in
+    all.
+    """
     found: dict[str, Node] = {}
     for file in files:
         path = folder / file
@@ -120,9 +123,7 @@ def _with_leaves(nodes: Mapping[str, Node], problems: Problems) -> Iterator[tupl
         yield name, node, leaves_of(name, nodes, problems)
 
 
-def _orders(
-    path: Path, results: set[str], problems: Problems
-) -> tuple[dict[str, OrderGroup], tuple[Panel, ...]]:
+def _orders(path: Path, results: set[str], problems: Problems) -> tuple[dict[str, OrderGroup], tuple[Panel, ...]]:
     whole = read_yaml(path, problems)
     for key, _ in whole.items():
         if key not in ("groups", "panels"):

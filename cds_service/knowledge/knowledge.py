@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from cds_service.chart.codes import Codes
 from cds_service.chart.facts import FactPlan
@@ -19,9 +18,9 @@ from cds_service.knowledge.text import Words
 class Knowledge:
     """Everything the service knows.
 
-    `order` holds all cards that are not retired, each after those it names. `plan` fills the facts; `slots` are their
-    places in a frame, `slot_of` by fact, `positions` back to the plan; `start` is a fresh frame. `card_facts` gives,
-    for each card, the slots that must hold other cards before it is judged.
+    `order` holds all cards that are not retired, each after those it names. `plan` fills the facts of a chart into a
+    frame; `slot_of` gives their places. `card_facts` gives, for each card, the slots that must hold other cards
+    before it is judged.
     """
 
     version: str
@@ -35,10 +34,7 @@ class Knowledge:
     override_reasons: Mapping[str, str]
     words: Words
     plan: FactPlan
-    slots: tuple[int, ...]
     slot_of: Mapping[Fact, int]
-    positions: Mapping[int, int]
-    start: tuple[Any, ...]
     card_facts: Mapping[str, tuple[tuple[int, tuple[str, ...]], ...]]
     services: tuple[Service, ...]
 

@@ -94,11 +94,8 @@ def load_knowledge(folder: Path) -> Knowledge:
         claims=around.claims,
         override_reasons=around.override_reasons,
         words=around.words,
-        plan=FactPlan(facts, codes),
-        slots=tuple(frames.facts.values()),
+        plan=FactPlan(frames.facts, frames.start, codes),
         slot_of=dict(frames.facts),
-        positions={slot: position for position, slot in enumerate(frames.facts.values())},
-        start=tuple(frames.start),
         card_facts=_card_facts(cards),
         services=services(cards, around.suggestions, codes),
     )

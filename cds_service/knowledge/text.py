@@ -41,6 +41,7 @@ SUMMARY_LIMIT: Final = 139
 """CDS Hooks: a summary has fewer than 140 characters."""
 _ENVIRONMENT: Final = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
 _AT_MOST: Final = 3
+_UNTOLD: Final = {"not-supplied": "not supplied", "unreadable": "not readable", "uncertain": "uncertain"}
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE_LENGTH: Final = len("18 Nov 2026")
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
@@ -80,7 +81,7 @@ class Words:
         if value is ABSENT:
             return Shown("not measured", False)
         if value is CANNOT_TELL or value is UNKNOWN:
-            return Shown("not supplied" if reason == "not-supplied" else "not readable", False)
+            return Shown(_UNTOLD.get(reason, "not readable" if of.form is not None else "not known"), False)
         if isinstance(value, (list, Undecided)):
             return self._list(value, of, now, in_full)
         if value is None:

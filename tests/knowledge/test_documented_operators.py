@@ -59,13 +59,15 @@ def judged(expression: str, stated: str, knowledge: Knowledge) -> Any:
     bundle = json.dumps({"resourceType": "Bundle", "entry": [{"resource": one} for one in resources]}).encode()
     now = int(NOW.timestamp() * 1000)
     chart = build_chart(
-        codes=knowledge.codes, now=now, patient_id=PATIENT, prefetch={"all": bundle}, not_supplied={}, hook="patient-view"
+        codes=knowledge.codes,
+        now=now,
+        patient_id=PATIENT,
+        prefetch={"all": bundle},
+        not_supplied={},
+        hook="patient-view",
     )
-    frame = list(frames.start)
+    frame, _ = FactPlan(frames.facts, frames.start, knowledge.codes).fill(chart)
     frame[:FIRST_FREE] = [chart.now, chart.gender, chart.age_years, chart.age_months, chart.hook]
-    filled = FactPlan(frames.facts, knowledge.codes).fill(chart)
-    for slot, value in zip(frames.facts.values(), filled.values, strict=True):
-        frame[slot] = value
     return run(frame)
 
 
