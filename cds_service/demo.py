@@ -60,7 +60,7 @@ def run_demo(patient: str, console: Console) -> None:
         answer = _json(requests.post(f"{url}/cds-services/{service['id']}", json=request, timeout=_CALL_SECONDS))
         took = (time.perf_counter() - started) * 1000
     console.print(as_text(answer))
-    console.print(f"\n{len(answer['cards'])} cards in {took:.0f} ms. Synthetic patient; this is no medical device.")
+    console.print(f"\nCards: {len(answer['cards'])}, in {took:.0f} ms. This is no medical device.")
 
 
 def read_patient(patient: str) -> dict[str, Any]:
@@ -133,8 +133,12 @@ def _json(answer: requests.Response) -> dict[str, Any]:
 
 
 def as_text(answer: dict[str, Any]) -> Group:
-    """The cards of a response, as a clinician reads them."""
-    return Group(*(_card(card) for card in answer["cards"])) if answer["cards"] else Group("No cards.")
+    """The cards of a response, as a clinician reads them, and what the service says it could not judge."""
+    parts: list[RenderableType] = [_card(card) for card in answer["cards"]] or [Text("No cards.")]
+    for name, lines in answer.get("extension", {}).items():
+        if name.endswith(".not-judged"):
+            parts += [Text("Not judged", style="bold"), *(_line(line) for line in lines)]
+    return Group(*parts)
 
 
 def _card(card: dict[str, Any]) -> RenderableType:
@@ -145,8 +149,9 @@ def _card(card: dict[str, Any]) -> RenderableType:
     if "suggestions" in card:
         parts += [Text(), Text("Suggestions", style="bold")]
         parts += [_line(f"[ ] {suggestion['label']}") for suggestion in card["suggestions"]]
-    for link in card.get("links", ()):
-        parts.append(_line(f"{link['label']}: {link['url']}"))
+    if "links" in card:
+        parts += [Text(), Text("Read more", style="bold")]
+        parts += [_line(f"{link['label']}: {link['url']}") for link in card["links"]]
     source = card["source"]
     parts += [Text(), Text(" ".join((f"Source: {source['label']}", source.get("url", ""))).strip(), style="dim")]
     return Panel(Group(*parts), title=card["indicator"].upper(), title_align="left", border_style=colour)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,4 +61,6 @@ def settings(config: Config) -> dict[str, Any]:
 
 def serve(app: Flask, config: Config) -> None:
     """Serve until a signal stops it: TERM lets requests finish, INT and QUIT do not."""
+    logging.basicConfig(format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s")
+    logging.getLogger("cds_service").setLevel(config.log_level.upper())
     Server(app, config).run()

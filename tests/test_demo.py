@@ -91,3 +91,8 @@ def test_a_card_is_printed_with_all_its_parts() -> None:
 
 def test_no_cards_are_said_to_be_none() -> None:
     assert printed({"cards": []}) == "No cards.\n"
+
+
+def test_what_could_not_be_judged_is_printed() -> None:
+    answer = {"cards": [], "extension": {"org.leg-weakness-cds.not-judged": ["Low potassium: Potassium (unreadable)"]}}
+    assert "Not judged\n  Low potassium: Potassium (unreadable)" in printed(answer)
