@@ -26,7 +26,7 @@ from cds_service.chart.items import (
     Undecided,
 )
 from cds_service.evaluate import Judgement, Outcome
-from cds_service.fhir.uncertain import DAY, UNKNOWN, Interval, Span
+from cds_service.fhir.uncertain import DAY, UNKNOWN, Interval, Span, Unknown
 from cds_service.knowledge import syntax as s
 from cds_service.knowledge.compile import operands
 
@@ -36,8 +36,7 @@ _PATIENT: Final = {"AgeInYears": "Patient.birthDate", "AgeInMonths": "Patient.bi
 
 @dataclass(frozen=True, slots=True)
 class Because:
-    """A condition that decided: its text, what it was, the names in it, its line in the card's file or in shared.yaml.
-    """
+    """A condition that decided: its text, what it was, the names in it, its line in the card's file or in shared.yaml."""
 
     condition: str
     value: bool
@@ -147,7 +146,7 @@ def _missing_in(leaf: s.Expression, could_be: str, outcome: Outcome, judgement: 
         elif value is CANNOT_TELL or isinstance(value, Undecided):
             found.append(_missing(named, _of_cards(named, judgement), could_be, []))
         elif value:
-            vague.append(_missing(named, "uncertain", could_be, []))
+            vague.append(_missing(named, _of_items(value, leaf), could_be, []))
     for part in s.walk(leaf):
         if (
             isinstance(part, s.Call)
@@ -158,6 +157,15 @@ def _missing_in(leaf: s.Expression, could_be: str, outcome: Outcome, judgement: 
         if isinstance(part, s.Attribute) and part.text == "Patient.gender" and part.run(outcome.frame) is None:
             found.append(Missing("Patient.gender", "not-found", could_be))
     return found or vague
+
+
+def _of_items(value: Any, leaf: s.Expression) -> Reason:
+    """Why found items did not decide a condition: what it asks of them is not known, or there was no such item."""
+    asked = {part.name for part in s.walk(leaf) if isinstance(part, s.Attribute)}
+    for item in value if isinstance(value, list) else [value]:
+        if any(isinstance(getattr(item, name, 0), (Interval, Unknown, type(None))) for name in asked):
+            return "uncertain"
+    return "not-found"
 
 
 def _of_cards(named: s.Named, judgement: Judgement) -> Reason:

@@ -262,6 +262,10 @@ class Span:
         return f"{self.precision} {self.lo}..{self.hi}"
 
 
+EVER: Final = Span(-(2**62), 2**62, "shifted")
+"""All of time: a date of which nothing is known, or, with one end of it, nothing on that side."""
+
+
 def instants(value: Any) -> tuple[int, int]:
     """The first and the last instant, in milliseconds, that a date (an int or a Span) may stand for."""
     if isinstance(value, Span):

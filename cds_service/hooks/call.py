@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cds_service.chart.chart import Chart, build_chart
+from cds_service.chart.codes import Codes
 from cds_service.evaluate import Judgement, evaluate
 from cds_service.hooks.cards import EXTENSION, CardWriter
 from cds_service.hooks.errors import NotFound
 from cds_service.hooks.request import Request, read_request
 from cds_service.hooks.response import Card, response, with_uuids
-from cds_service.knowledge.codes import Codes
 from cds_service.knowledge.knowledge import Knowledge
-from cds_service.knowledge.services import Service
 from cds_service.select import Selection, select
 
 _NAMED_AT_MOST: Final = 50
@@ -91,6 +90,3 @@ def unreadable_resources(chart: Chart) -> list[dict[str, str]]:
     found = [{"resource": one.resource, "reason": one.reason} for one in chart.unreadable]
     found += [{"resource": one, "reason": "it is about another patient"} for one in chart.foreign]
     return found
-
-
-__all__ = ["Answer", "Service", "answer", "chart_of", "unreadable_resources"]

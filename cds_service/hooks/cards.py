@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cds_service.chart.items import Fact, Undecided
 from cds_service.evaluate import Judgement, Outcome
-from cds_service.explain import Missing, missing
+from cds_service.explain import missing
 from cds_service.fhir.uncertain import UNKNOWN
 from cds_service.hooks.response import sent_back
 from cds_service.knowledge.card import Card, Offer, Suggestion
@@ -17,7 +17,7 @@ from cds_service.knowledge.sources import OVERRIDE_SYSTEM
 from cds_service.knowledge.suggestions import patient_field
 from cds_service.knowledge.syntax import Named, facts_in
 from cds_service.knowledge.text import SUMMARY_LIMIT
-from cds_service.knowledge.text import Shown as ShownValue
+from cds_service.knowledge.words import Shown as ShownValue
 from cds_service.select import FOLDED, Selection, Shown
 
 EXTENSION: Final = "org.leg-weakness-cds"
@@ -147,7 +147,7 @@ class CardWriter:
         for id_, condition in offer.members:
             if condition is None or condition.run(outcome.frame) is True:
                 suggestion = self.knowledge.suggestions[id_]
-                actions = self._actions(suggestion)
+                actions = self._actions(suggestion, outcome.card)
                 if actions:
                     found.append((suggestion, actions))
         return found
@@ -159,23 +159,24 @@ class CardWriter:
         actions = [action for _, made in members for action in made]
         return {"label": offer.label or members[0][0].label, "actions": actions}
 
-    def _actions(self, suggestion: Suggestion) -> list[dict[str, Any]]:
+    def _actions(self, suggestion: Suggestion, card: Card) -> list[dict[str, Any]]:
         if suggestion.left_out_when is not None and self._items(suggestion.left_out_when):
             return []
+        if suggestion.action == "delete":
+            asked = card.drafts if suggestion.about is None else (suggestion.about,)
+            drafts = {item.id for fact in asked for item in self._items(fact) if item.status == "draft"}
+            return [{"type": "delete", "description": suggestion.label, "resourceId": id_} for id_ in sorted(drafts)]
         about = self._items(suggestion.about) if suggestion.about is not None else []
         if suggestion.about is not None and not about:
             return []
         if suggestion.action == "create":
             references = [{"reference": item.id} for item in about]
             return [self._create(suggestion, resource, references) for resource in suggestion.resources]
-        if suggestion.action == "update":
-            return [
-                {"type": "update", "description": suggestion.label, "resource": {**resource, **suggestion.change}}
-                for item in about
-                if (resource := self._existing(item.id)) is not None
-            ]
-        drafts = [item for item in about if item.status == "draft"]
-        return [{"type": "delete", "description": suggestion.label, "resourceId": item.id} for item in drafts]
+        return [
+            {"type": "update", "description": suggestion.label, "resource": {**resource, **suggestion.change}}
+            for item in about
+            if item.status == "active" and (resource := self._existing(item.id)) is not None
+        ]
 
     def _create(
         self, suggestion: Suggestion, draft: Mapping[str, Any], references: list[dict[str, str]]
@@ -209,19 +210,18 @@ def not_judged(judgement: Judgement) -> list[str]:
         if outcome.not_for or not _touches_doubt(outcome, judgement):
             continue
         for one in missing(outcome, judgement):
-            if one.reason != "not-found":
-                for cause in _causes(one):
-                    causes.setdefault(cause, []).append(outcome.card.title)
+            named = outcome.card.names.get(one.fact)
+            fact = named.fact if named is not None else None
+            if one.reason == "not-found" or (fact is not None and fact.form == "cards"):
+                continue  # what keeps another card from being judged stands under that card
+            words = judgement.knowledge.words.group(fact.groups[0]) if fact is not None else one.fact
+            for detail in one.details or (words,):
+                causes.setdefault((one.reason, detail), []).append(outcome.card.title)
     return [_cause_line(cause, list(dict.fromkeys(titles))) for cause, titles in causes.items()]
 
 
 def _touches_doubt(outcome: Outcome, judgement: Judgement) -> bool:
     return not outcome.card.uses.isdisjoint(judgement.doubts) or bool(outcome.card.asks)
-
-
-def _causes(one: Missing) -> list[tuple[str, str]]:
-    details = one.details or (one.fact,)
-    return [(one.reason, detail) for detail in details]
 
 
 def _cause_line(cause: tuple[str, str], titles: list[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from cds_service.chart.items import Undecided
-from cds_service.fhir.uncertain import UNKNOWN, Interval, Span, Unknown, instants
+from cds_service.fhir.uncertain import EVER, UNKNOWN, Interval, Span, Unknown, instants
 
 
 def distinct(values: list[Any]) -> list[Any]:
@@ -97,18 +97,16 @@ def _extreme(value: Any, pick: Callable[..., Any]) -> Any:
     if value is UNKNOWN:
         return UNKNOWN
     certain, maybe = (value.certain, value.maybe) if isinstance(value, Undecided) else (value, [])
-    sure = [one for one in certain if one is not None]
+    sure = [one for one in certain if one is not None and one is not UNKNOWN]
     perhaps = [one for one in maybe if one is not None]
-    if any(one is UNKNOWN for one in (*sure, *perhaps)) or (perhaps and not sure):
-        return UNKNOWN
     if not sure:
-        return None
+        return UNKNOWN if perhaps or UNKNOWN in _identities(certain) else None
     ends = [_ends(one) for one in sure]
     lo, hi = pick(e[0] for e in ends), pick(e[1] for e in ends)
-    if perhaps:
-        others = [_ends(one) for one in perhaps]
-        lo = min(lo, pick([lo, *(e[0] for e in others)]))
-        hi = max(hi, pick([hi, *(e[1] for e in others)]))
+    boundless = Interval(float("-inf"), float("inf")) if isinstance(sure[0], (float, Interval)) else EVER
+    for other in (*perhaps, *_identities(certain)):
+        ends_of_other = _ends(boundless if other is UNKNOWN else other)
+        lo, hi = min(lo, pick(lo, ends_of_other[0])), max(hi, pick(hi, ends_of_other[1]))
     for one, end in zip(sure, ends, strict=True):
         if end == (lo, hi):
             return one

@@ -30,7 +30,8 @@ _SYSTEMS: Final = {"snomed": "snomed", "loinc": "loinc", "icd10cm": "icd10cm", "
 
 
 def load_codes(folder: Path, problems: Problems) -> Codes:
-    """All code groups of a folder. Mistakes are added to `problems`, each with its place; what has none is still read.
+    """All code groups of a folder. Mistakes are added to `problems`, each with its place; what has none is still
+    read.
     """
     results, files = read_results(folder / "results", problems)
     nodes = _groups(folder, ("findings.yaml", "conditions.yaml"), problems)

@@ -11,7 +11,7 @@ from cds_service.chart.items import Fact
 from cds_service.knowledge.card import Card, Claim, Guideline, Suggestion
 from cds_service.knowledge.services import Service
 from cds_service.knowledge.syntax import Named
-from cds_service.knowledge.text import Words
+from cds_service.knowledge.words import Words
 
 
 @dataclass(frozen=True, slots=True, eq=False)

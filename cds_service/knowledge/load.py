@@ -23,8 +23,8 @@ from cds_service.knowledge.reading import Node, Problems, read_yaml
 from cds_service.knowledge.schema import SharedSchema, conforms
 from cds_service.knowledge.sources import read_claims, read_guidelines, read_override_reasons
 from cds_service.knowledge.suggestions import read_suggestions
-from cds_service.knowledge.text import Words
 from cds_service.knowledge.thresholds import check_sources
+from cds_service.knowledge.words import Words
 
 _NO_CARDS: Final = {"codes", "suggestions", "sources"}
 

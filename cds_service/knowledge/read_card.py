@@ -16,9 +16,10 @@ from cds_service.knowledge.compile import compile_definition, compile_expression
 from cds_service.knowledge.names import Frames, Names
 from cds_service.knowledge.reading import Node, Problems
 from cds_service.knowledge.schema import CardSchema, conforms
-from cds_service.knowledge.text import SUMMARY_LIMIT, Text, Words, longest_text, read_text
+from cds_service.knowledge.text import SUMMARY_LIMIT, Text, longest_text, read_text
 from cds_service.knowledge.thresholds import check_bounds, check_sources
 from cds_service.knowledge.types import BOOLEAN
+from cds_service.knowledge.words import Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from cds_service.knowledge.names import Frames, Names, words_of
 from cds_service.knowledge.reading import Node, Problems
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "card-language.md"
-ROW = re.compile(r"^\| `([^|]+)` \| ([^|]*) \| ([^|]+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([^|]+)` \|([^|]*)\| ([^|]+) \|$", re.MULTILINE)
 
 
 def examples() -> list[tuple[str, str, str]]:
