@@ -7,7 +7,7 @@ from typing import Final
 from cds_service.chart.groups import Qualifiers
 from cds_service.chart.words import whole_text
 from cds_service.fhir.lists import lists_of
-from cds_service.fhir.resources import CodeableConcept, Observation, Optional
+from cds_service.fhir.resources import CodeableConcept, Deferred, Observation
 
 concepts_in: Final = lists_of(CodeableConcept)
 """The CodeableConcepts of an element."""
@@ -34,6 +34,6 @@ def is_present(observation: Observation, qualifiers: Qualifiers) -> bool | None:
     return False if observation.valueQuantity is not None or observation.valueInteger is not None else None
 
 
-def flags(raw: Optional) -> set[str]:
+def flags(raw: Deferred) -> set[str]:
     """The codes of Observation.interpretation, such as H, LL or POS, whatever the code system is called."""
     return {coding.code for concept in concepts_in(raw) for coding in concept.coding or () if coding.code}

@@ -17,8 +17,8 @@ _NOT_TAKEN: Final = frozenset({"draft", "proposed", "not-taken"})
 def link_chains(items: list[Medication], moment: Moment) -> None:
     """Give each item the start of its chain, the last change of dose in it, and its age.
 
-    A chain holds the orders and statements of one ingredient with at most 90 days between the end of one and the start of
-    the next. A draft joins the chain it continues; a draft of a drug not taken before starts now.
+    A chain holds the orders and statements of one ingredient with at most 90 days between the end of one and the start
+    of the next. A draft joins the chain it continues; a draft of a drug not taken before starts now.
     """
     by_ingredient: dict[tuple[str, str], list[Medication]] = defaultdict(list)
     for item in items:
@@ -68,10 +68,18 @@ def _join(draft: Medication, same: list[Medication], moment: Moment) -> None:
         draft.start = moment.now
     if not _known(draft.start):
         return
-    for item in same:
+    for item in sorted(same, key=lambda item: _latest(item, moment), reverse=True):
         near = item.status not in _NOT_TAKEN and _known(item.start)
         if near and start_of(draft.start) - _reach(item, moment) <= _GAP:  # type: ignore[arg-type]
-            draft.start, draft.changed = item.start, item.changed
+            changes = isinstance(draft.dose, float) and isinstance(item.dose, float) and draft.dose != item.dose
+            draft.changed = draft.start if changes else item.changed
+            draft.start = item.start
+            return
+
+
+def _latest(item: Medication, moment: Moment) -> tuple[bool, int]:
+    """Orders that are followed now first, then those that ended last."""
+    return item.status == "active", _reach(item, moment) if _known(item.start) else 0
 
 
 def _reach(item: Medication, moment: Moment) -> int:

@@ -1,4 +1,4 @@
-"""The chart: all that is known of one patient at one time, by code group; and how it is made from what a client sent."""
+"""The chart: all that is known of one patient at one time, by code group, made from what a client sent."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from cds_service.chart.moment import Moment, last
 from cds_service.chart.observations import ObservationReader
 from cds_service.chart.orders import OrderReader
 from cds_service.chart.patient import read_patient
+from cds_service.chart.reports import ReportDates
 from cds_service.chart.results import ResultReader
 from cds_service.chart.sent import RawResources
 from cds_service.chart.subject import Subject, name_of, sole_patient
 from cds_service.fhir.read import Reading, Unreadable, nothing_read, read
-from cds_service.fhir.resources import Condition, Encounter, Entry, Observation, Patient, Specimen
+from cds_service.fhir.resources import Condition, DiagnosticReport, Encounter, Entry, Observation, Patient, Specimen
 from cds_service.fhir.uncertain import DAY, Interval
 
 DRAFTS: Final = "draftOrders"
@@ -35,10 +36,10 @@ DRAFTS: Final = "draftOrders"
 class Chart:
     """What is known of one patient at `now` (milliseconds).
 
-    Lists stand by code group: results newest first; findings and conditions by leaf group, of any status; medications of
-    every status but cancelled and entered in error. `not_supplied` says why a prefetch key is missing; `unreadable` names
-    what was left out and why, `foreign` the resources of other patients, `skipped` counts types that are not read.
-    `drafts` are the references of the orders being placed, `selected` those that were selected.
+    Lists stand by code group: results newest first; findings and conditions by leaf group, of any status; medications
+    of every status but cancelled and entered in error. `not_supplied` says why a prefetch key is missing; `unreadable`
+    names what was left out and why, `foreign` the resources of other patients, `skipped` counts types that are not
+    read. `drafts` are the references of the orders being placed, `selected` those that were selected.
     """
 
     now: int
@@ -68,14 +69,15 @@ class Chart:
     selected: set[str] = field(default_factory=set)
 
     def with_preliminary(self, group: str) -> list[Result]:
-        """The results of a group, led by those preliminary ones that are newer than the newest final by more than a day."""
+        """The results of a group, led by those preliminary ones that are newer than the newest final by more than a
+        day.
+        """
         final = self.results.get(group, [])
         early = self.preliminary.get(group, [])
         if final:
             newest = last(final[0].date)
             early = [result for result in early if last(result.date) > newest + DAY]
         return [*early, *final]
-
 
 
 def build_chart(
@@ -93,8 +95,8 @@ def build_chart(
 ) -> Chart:
     """The chart of a patient at `now` (milliseconds) from the JSON of each prefetch key.
 
-    A key may hold a resource of any type, a Bundle, or None (known to be empty); its name does not matter. `server` is the
-    FHIR server's address, when known. Never raises for what is in the data: what cannot be read is named in
+    A key may hold a resource of any type, a Bundle, or None (known to be empty); its name does not matter. `server` is
+    the FHIR server's address, when known. Never raises for what is in the data: what cannot be read is named in
     `Chart.unreadable`, what belongs to another patient in `Chart.foreign`.
     """
     reading, drafted = nothing_read(), nothing_read()
@@ -148,7 +150,8 @@ def _fill(
     visits = subject.own(reading.entries[Encounter])
     here = next((visit for visit in visits if encounter_id is not None and _is(visit, encounter_id)), None)
     signs = Signs(codes.qualifiers, haemolysed_specimens(reading.entries[Specimen], codes.qualifiers))
-    results = ResultReader(codes, moment, person, signs)
+    reports = ReportDates(reading.entries[DiagnosticReport], subject)
+    results = ResultReader(codes, moment, person, signs, reports)
     findings = FindingReader(codes, moment, visits, here)
     ObservationReader(codes, moment, results, findings, signs).read(reading.entries[Observation], subject)
     results.finish()

@@ -14,6 +14,7 @@ from cds_service.chart.concepts import ConceptTable, Named, plain_system
 from cds_service.chart.drugs import DrugTable
 from cds_service.chart.groups import (
     SYSTEMS,
+    Code,
     Derived,
     DerivedSpec,
     DrugGroup,
@@ -49,8 +50,8 @@ __all__ = [
 class Hit(Struct, frozen=True):
     """What the code of an Observation means: a result, findings, or a sign of haemolysis (`index` or `seen`).
 
-    `is_result` marks a code that means nothing but a result of `group`; the fields after it repeat what reading that result
-    asks for.
+    `is_result` marks a code that means nothing but a result of `group`; the fields after it repeat what reading that
+    result asks for.
     """
 
     result: ResultGroup | None = None

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from cds_service.chart.groups import ResultGroup
 from cds_service.chart.items import Result
 from cds_service.chart.units import Scale
-from cds_service.fhir.uncertain import DAY, Span, Unknown
+from cds_service.fhir.uncertain import DAY, Span
 
 _HALVES: Final = ("systolic", "diastolic")
 
 
 def combine(results: list[Result], group: ResultGroup) -> list[Result]:
-    """The results, newest first, with halves of one moment joined and, where the group says so, one result for each day.
+    """The results, newest first, with halves of one moment joined and, where the group says so, one result for each
+    day.
 
     The result of a day carries the date and id of the newest one.
     """
@@ -71,14 +72,16 @@ def _of_day(results: list[Result], group: ResultGroup, scale: Scale) -> Result:
         numbers = [result for result in results if isinstance(result.value, (int, float))]
         return min(numbers, key=lambda result: result.value) if numbers else newest  # type: ignore[arg-type, return-value]
     if group.kind == "pressure":
-        return replace(newest, **{half: _mean([getattr(result, half) for result in results], scale) for half in _HALVES})
+        return replace(
+            newest, **{half: _mean([getattr(result, half) for result in results], scale) for half in _HALVES}
+        )
     exact = _mean([result.exact for result in results], None)
     return replace(newest, value=_mean([result.exact for result in results], scale), exact=exact)
 
 
 def _mean(values: Sequence[Any], scale: Scale | None) -> Any:
-    """The mean of the numbers among the values; None when there is none. Values only known as intervals are left out."""
-    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, Unknown)]
+    """The mean of the numbers among the values; without any number, the first value that is there."""
+    numbers = [value for value in values if isinstance(value, (int, float))]
     if not numbers:
         return next((value for value in values if value is not None), None)
     mean = sum(numbers) / len(numbers)

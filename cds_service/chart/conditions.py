@@ -1,11 +1,11 @@
-"""Symptoms, signs and diagnoses: Conditions, Observations that are present, reasons of the current encounter and of drafts."""
+"""Symptoms, signs and diagnoses: Conditions, Observations that are present, reasons of the current encounter and of
+drafts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final, get_args
-
-from msgspec import UNSET
 
 from cds_service.chart.answers import concepts_in, is_present, keys_of
 from cds_service.chart.codes import Codes
@@ -13,6 +13,7 @@ from cds_service.chart.concepts import Named
 from cds_service.chart.items import Date, Finding, Side
 from cds_service.chart.moment import Moment, period_end, period_start
 from cds_service.chart.subject import name_of
+from cds_service.fhir.lists import is_given
 from cds_service.fhir.read import Unreadable
 from cds_service.fhir.references import relative
 from cds_service.fhir.resources import CodeableConcept, Condition, Encounter, Entry, Observation
@@ -204,7 +205,7 @@ class FindingReader:
         if condition.clinicalStatus is not None and status and not status & (_ACTIVE | _OVER):
             raise ValueError("a clinicalStatus that is not known")
         abated = condition.abatementString is not None
-        abated = abated or condition.abatementAge is not UNSET or condition.abatementRange is not UNSET
+        abated = abated or is_given(condition.abatementAge) or is_given(condition.abatementRange)
         for text in (condition.abatementDateTime, period_end(condition.abatementPeriod)):
             abated = abated or self._moment.is_past(self._moment.read(text))
         return not abated and not status & _OVER

@@ -17,9 +17,7 @@ from cds_service.chart.units import Scale
 from cds_service.fhir.uncertain import Interval, Span
 
 
-def add_derived(
-    results: dict[str, list[Result]], codes: Codes, moment: Moment, person: Person, hook: str
-) -> None:
+def add_derived(results: dict[str, list[Result]], codes: Codes, moment: Moment, person: Person, hook: str) -> None:
     """Add the computed results of each group that has them: one for each result of its base, newest first.
 
     A result that was reported for the same moment wins over a computed one.
@@ -29,10 +27,10 @@ def add_derived(
         group = codes.results[name]
         scale = Scale(group)
         reported = results.get(name, [])
-        taken = {result.date for result in reported if isinstance(result.date, int)}
+        taken = {_moment_of(result) for result in reported}
         computed = []
         for base in results.get(derived.base, ()):
-            if isinstance(base.date, int) and base.date in taken:
+            if _moment_of(base) in taken:
                 continue
             frame: list[Any] = [moment.now, person.gender, person.age_years, person.age_months, hook, _unrounded(base)]
             frame += [_nearest(results.get(of, ()), base, within) for _, of, within in derived.inputs]
@@ -62,9 +60,12 @@ def _in_order(derived: Mapping[str, Derived]) -> Iterator[str]:
 
 
 def _value(derived: Derived, frame: list[Any]) -> Any:
-    if derived.valid is not None and derived.valid(frame) is not True:
+    try:
+        if derived.valid is not None and derived.valid(frame) is not True:
+            return None
+        return derived.value(frame)
+    except ArithmeticError:
         return None
-    return derived.value(frame)
 
 
 def _unrounded(result: Result) -> Result:
@@ -80,6 +81,11 @@ def _nearest(results: Sequence[Result], base: Result, within: int) -> Result | A
         if apart is not None and apart < distance:
             best, distance = _unrounded(result), apart
     return best
+
+
+def _moment_of(result: Result) -> tuple[Any, Any]:
+    date = result.date
+    return (date.lo, date.hi) if isinstance(date, Span) else (date, date)
 
 
 def _apart(a: Any, b: Any) -> int | None:

@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from cds_service.chart.drugs import milligrams
-from cds_service.fhir.lists import lists_of
-from cds_service.fhir.resources import CodeableConcept, Optional, Period, Quantity
+from cds_service.fhir.lists import is_given, lists_of
+from cds_service.fhir.resources import CodeableConcept, Deferred, Period, Quantity
 from cds_service.fhir.uncertain import DAY, HOUR, Interval
 
 Dose = float | Interval | None
@@ -20,17 +20,45 @@ _PERIODS: Final = {
 }  # fmt: skip
 _MASSES: Final = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001}
 _PIECES: Final = frozenset(
-    {"tab", "tabs", "tablet", "tablets", "{tbl}", "{tablet}", "cap", "caps", "capsule", "capsules", "{capsule}", "1", "each"}
+    {
+        "tab",
+        "tabs",
+        "tablet",
+        "tablets",
+        "{tbl}",
+        "{tablet}",
+        "cap",
+        "caps",
+        "capsule",
+        "capsules",
+        "{capsule}",
+        "1",
+        "each",
+    }
 )
-_TIMES: Final = {"once daily": 1, "twice daily": 2, "three times daily": 3, "daily": 1, "every day": 1, "a day": 1,
-                 "per day": 1, "od": 1, "qd": 1, "bid": 2, "tid": 3, "mg/d": 1, "mg/day": 1}  # fmt: skip
+_TIMES: Final = {
+    "once daily": 1, "daily": 1, "every day": 1, "a day": 1, "per day": 1, "od": 1, "qd": 1, "/d": 1, "/day": 1,
+    "nightly": 1, "at night": 1, "every night": 1, "at bedtime": 1, "every evening": 1, "every morning": 1,
+    "in the morning": 1, "in the evening": 1,
+    "twice daily": 2, "twice a day": 2, "bid": 2, "three times daily": 3, "three times a day": 3, "tid": 3,
+}  # fmt: skip
 _IN_TEXT: Final = re.compile(
     r"(?<![\d.,/\-–])(?P<number>\d+(?:[.,]\d+)?)\s*(?P<unit>mg|mcg|ug|µg|g)\b\)?"
-    r"(?:\s+(?:tablets?|capsules?|by mouth|orally|oral|po|per os))*"
-    r"\s*,?\s*(?P<times>once daily|twice daily|three times daily|every day|daily|od|qd|bid|tid|a day|per day|/d(?:ay)?\b)(?!\w)",
+    r"(?:\s+(?:tablets?|capsules?|by mouth|orally|oral|po|per os))*\s*,?\s*"
+    rf"(?P<times>{'|'.join(sorted(_TIMES, key=len, reverse=True))})(?!\w)",
     re.IGNORECASE,
 )
-_ANY_MASS: Final = re.compile(r"\d\s*(?:mg|mcg|ug|µg|g)\b", re.IGNORECASE)
+_OTHER: Final = re.compile(
+    r"\b(?:[2-9]|two|three|four|half|1/2|one and a half)\s+(?:tab|cap|pill)|\b(?:twice|bid|tid|alternate|every other|"
+    r"weekly|a week|per week|every\s+\d+)\b",
+    re.IGNORECASE,
+)
+"""Words that say something else than one tablet a day."""
+_SEVERAL_PIECES: Final = re.compile(
+    r"\b(?:[2-9]|two|three|four|half|1/2)\s+(?:tab|cap|pill)|\b(?:alternate|every other)\b", re.IGNORECASE
+)
+"""Words after which a mass in the text may be that of one piece, or not that of each day."""
+_ANY_MASS: Final = re.compile(r"(?P<number>\d+(?:[.,]\d+)?)\s*(?P<unit>mg|mcg|ug|µg|g)\b", re.IGNORECASE)
 _AS_NEEDED: Final = re.compile(r"\b(?:as needed|prn|if needed|up to)\b", re.IGNORECASE)
 
 
@@ -64,7 +92,7 @@ class Dosage(Struct, gc=False):
     text: str | None = None
     timing: _Timing | None = None
     asNeededBoolean: bool | None = None
-    asNeededCodeableConcept: Optional = UNSET
+    asNeededCodeableConcept: Deferred = UNSET
     route: CodeableConcept | None = None
     site: CodeableConcept | None = None
     doseAndRate: list[_DoseAndRate] | None = None
@@ -117,13 +145,13 @@ def forms_of(dosages: list[Dosage]) -> list[str]:
 
 
 def _one(dosage: Dosage, strength: float | None, one_tablet_a_day: bool) -> Dose:
-    as_needed = dosage.asNeededBoolean is True or dosage.asNeededCodeableConcept is not UNSET
+    as_needed = dosage.asNeededBoolean is True or is_given(dosage.asNeededCodeableConcept)
     text = dosage.text or ""
     dose = _structured(dosage, strength, one_tablet_a_day)
     if dose is None:
         dose = _from_text(text)
         as_needed = as_needed or bool(_AS_NEEDED.search(text))
-    if dose is None and one_tablet_a_day and not _contradicts(dosage):
+    if dose is None and one_tablet_a_day and not _contradicts(dosage, strength):
         dose = strength
     if dose is None or not as_needed:
         return dose
@@ -167,19 +195,20 @@ def _mass(quantity: Quantity, strength: float | None, one_tablet_a_day: bool) ->
     return quantity.value * strength if in_pieces and strength is not None else None
 
 
-def _contradicts(dosage: Dosage) -> bool:
+def _contradicts(dosage: Dosage, strength: float | None) -> bool:
     """Whether a dosage that cannot be read whole still says something else than one tablet a day."""
     repeat = dosage.timing.repeat if dosage.timing else None
     per_day = _per_day(repeat) if repeat is not None else None
     values = [rate.doseQuantity.value for rate in dosage.doseAndRate or () if rate.doseQuantity]
-    return (per_day is not None and per_day != 1) or any(value != 1 for value in values) or bool(
-        _ANY_MASS.search(dosage.text or "")
-    )
+    text = dosage.text or ""
+    masses = {milligrams(found["number"], found["unit"]) for found in _ANY_MASS.finditer(text)}
+    said = bool(masses - {strength}) or _OTHER.search(text) is not None
+    return said or (per_day is not None and per_day != 1) or any(value != 1 for value in values)
 
 
 def _from_text(text: str) -> float | None:
     found = list(_IN_TEXT.finditer(text))
-    if len(found) != 1 or len(_ANY_MASS.findall(text)) != 1:
+    if len(found) != 1 or len(_ANY_MASS.findall(text)) != 1 or _SEVERAL_PIECES.search(text):
         return None
-    times = _TIMES.get(found[0]["times"].lower(), 1)
+    times = _TIMES[found[0]["times"].lower()]
     return round(milligrams(found[0]["number"], found[0]["unit"]) * times, 8)

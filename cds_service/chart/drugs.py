@@ -14,7 +14,9 @@ from cds_service.chart.words import words
 
 _RXNORM: Final = frozenset(SYSTEMS["rxnorm"])
 _ATC: Final = frozenset(SYSTEMS["atc"])
-_STRENGTH: Final = re.compile(r"(\d+(?:[.,]\d+)?)\s*(mg|mcg|ug|µg|microgram|micrograms|g)\b(?!/\s*[a-z])", re.IGNORECASE)
+_STRENGTH: Final = re.compile(
+    r"(\d+(?:[.,]\d+)?)\s*(mg|mcg|ug|µg|microgram|micrograms|g)\b(?!/\s*[a-z])", re.IGNORECASE
+)
 _SEVERAL: Final = re.compile(r"\s*/\s*(?=[A-Za-z]{4})|\+|;|\s/\s")
 _MG: Final = {"mg": 1.0, "g": 1000.0}
 
@@ -95,7 +97,7 @@ class DrugTable:
         return Recognised(_without_repeats(drugs), bool(texts or found), texts)
 
     def systemic(self, drugs: tuple[Drug, ...], texts: Iterable[str]) -> tuple[Drug, ...]:
-        """The drugs that still count when these texts (name, form, route, dosage) describe how the medicine is given."""
+        """The drugs that still count once these texts (name, form, route, dosage) say how the medicine is given."""
         groups = self._groups
         if not any(groups[drug.group].only_systemic for drug in drugs):
             return drugs
@@ -131,7 +133,9 @@ def milligrams(number: str, unit: str) -> float:
 
 
 def _strength(text: str, parts: tuple[str, ...]) -> float | None:
-    """The strength of a text with one ingredient and one strength; else the first after the name, before the next name."""
+    """The strength of a text with one ingredient and one strength; else the first after the name, before the next
+    name.
+    """
     strengths = _STRENGTH.findall(text)
     if len(strengths) == 1 and not _SEVERAL.search(text):
         return milligrams(*strengths[0])

@@ -1,4 +1,5 @@
-"""Code groups: which LOINC, SNOMED CT, ICD-10-CM, RxNorm and ATC codes mean the same here, and how their values are read.
+"""Code groups: which LOINC, SNOMED CT, ICD-10-CM, RxNorm and ATC codes mean the same here, and how their values are
+read.
 
 Read from `cards/codes` by `cds_service.knowledge.codes`; nothing here names a code.
 """
@@ -17,7 +18,12 @@ SYSTEMS: Final[Mapping[str, tuple[str, ...]]] = {
     "snomed": ("http://snomed.info/sct", "urn:oid:2.16.840.1.113883.6.96"),
     "icd10cm": ("http://hl7.org/fhir/sid/icd-10-cm", "urn:oid:2.16.840.1.113883.6.90"),
     "rxnorm": ("http://www.nlm.nih.gov/research/umls/rxnorm", "urn:oid:2.16.840.1.113883.6.88"),
-    "atc": ("http://www.whocc.no/atc", "urn:oid:2.16.840.1.113883.6.73"),
+    "atc": (
+        "http://www.whocc.no/atc",
+        "urn:oid:2.16.840.1.113883.6.73",
+        "http://fhir.de/CodeSystem/bfarm/atc",
+        "http://fhir.de/CodeSystem/dimdi/atc",
+    ),
     "act-class": ("http://terminology.hl7.org/CodeSystem/v3-ActCode", "http://hl7.org/fhir/v3/ActCode"),
     "specimen-condition": ("http://terminology.hl7.org/CodeSystem/v2-0493",),
     "yes-no": ("http://terminology.hl7.org/CodeSystem/v2-0136",),
@@ -39,7 +45,9 @@ class Unit(Struct, frozen=True, gc=False):
 
 
 class ResultCode(Struct, frozen=True):
-    """A code of a result group. `part` is the half of a blood pressure that it names; `units` replace the group's own."""
+    """A code of a result group. `part` is the half of a blood pressure that it names; `units` replace the group's
+    own.
+    """
 
     system: str
     code: str
@@ -64,9 +72,10 @@ class DerivedSpec(Struct, frozen=True):
 
 
 class Derived(Struct, frozen=True):
-    """A computed result ready to run. The callables take the frame
-    `[now, gender, age_years, age_months, hook, base, *inputs]`; `base` and `inputs` are results that carry the unrounded
-    value, an input that is not there is `items.ABSENT`. `valid` says whether there is a result at all."""
+    """A computed result ready to run. The callables take the frame `[now, gender, age_years, age_months, hook, base,
+    *inputs]`; `base` and `inputs` are results that carry the unrounded value, an input that is not there is
+    `items.ABSENT`. `valid` says whether there is a result at all.
+    """
 
     base: str
     inputs: tuple[tuple[str, str, int], ...]
@@ -77,8 +86,9 @@ class Derived(Struct, frozen=True):
 class ResultGroup(Struct, frozen=True, kw_only=True):
     """A set of codes that mean the same result, and how its values are read.
 
-    `plausible` and `normal` are in the canonical unit; the halves of a blood pressure have `plausible_parts`. `units` maps UCUM codes, `spellings` other unit texts to a UCUM
-    code of `units`. `answers` maps (system URI, code) of a coded value to the answer's name.
+    `plausible` and `normal` are in the canonical unit; the halves of a blood pressure have `plausible_parts`. `units`
+    maps UCUM codes, `spellings` other unit texts to a UCUM code of `units`. `answers` maps (system URI, code) of a
+    coded value to the answer's name.
     """
 
     group: str
@@ -209,7 +219,9 @@ class ResultFile(Struct, frozen=True):
 
 
 class StarterDrug(Struct, frozen=True):
-    """A row of the RxNorm starter table: a product code, and what it contains. Strengths are in mg, None where unknown."""
+    """A row of the RxNorm starter table: a product code, and what it contains. Strengths are in mg, None where
+    unknown.
+    """
 
     rxcui: str
     group: str
@@ -222,8 +234,8 @@ class Qualifiers(Struct, frozen=True):
     """Codes and words that qualify others: severity, side, sites on the leg, sex, answers that mean present, signs of
     haemolysis. A key is (system URI, code), or ("", a whole text in lower case).
 
-    `on_leg` names the group that a finding moves to when its site is on the leg, `only_leg` the groups that do not count
-    when their site is somewhere else.
+    `on_leg` names the group that a finding moves to when its site is on the leg, `only_leg` the groups that do not
+    count when their site is somewhere else.
     """
 
     severity: Mapping[tuple[str, str], str] = {}

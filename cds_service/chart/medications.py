@@ -16,10 +16,10 @@ from cds_service.fhir.read import Reading, read_contained
 from cds_service.fhir.references import relative
 from cds_service.fhir.resources import (
     CodeableConcept,
+    Deferred,
     MedicationAdministration,
     MedicationRequest,
     MedicationStatement,
-    Optional,
     Reference,
 )
 from cds_service.fhir.resources import Medication as MedicationResource
@@ -184,7 +184,7 @@ class MedicationReader:
             self.unresolved.append(reference)
         return found if found.drugs else None
 
-    def _resolve(self, reference: Reference | None, contained: Optional) -> MedicationResource | None:
+    def _resolve(self, reference: Reference | None, contained: Deferred) -> MedicationResource | None:
         text = reference.reference if reference else None
         if text is None:
             return None

@@ -15,13 +15,15 @@ from cds_service.fhir.resources import Procedure as ProcedureResource
 from cds_service.fhir.uncertain import Span, Unknown
 
 _OPEN: Final = {"active": "active", "on-hold": "on-hold", "draft": "planned"}
+_NOT_ORDERED: Final = frozenset({"proposal", "plan", "option"})
 _REPORTED: Final = frozenset({"final", "amended", "corrected", "appended"})
 
 
 class OrderReader:
     """Reads open orders, and completed procedures and reports, of our groups.
 
-    `placed` are the draft ServiceRequests of this very request; a draft on the chart that is not among them is `planned`.
+    `placed` are the draft ServiceRequests of this very request; a draft on the chart that is not among them is
+    `planned`.
     """
 
     def __init__(self, codes: Codes, moment: Moment) -> None:
@@ -41,7 +43,7 @@ class OrderReader:
         request: Any
         for entry in subject.own(reading.entries[ServiceRequest]):
             request = entry.resource
-            if name_of(entry) not in names:
+            if name_of(entry) not in names and request.intent not in _NOT_ORDERED:
                 self._order(entry, _OPEN.get(request.status or ""))
         named = self._named
         for entry in subject.own(reading.entries[ProcedureResource]):

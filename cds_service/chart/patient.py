@@ -14,8 +14,9 @@ from cds_service.fhir.uncertain import Interval, Span
 
 
 class Person(Struct, frozen=True):
-    """Sex as `Patient.gender` has it, date of birth, age in completed years and months: an interval when the birth date is
-    known to the month or year only, None when it is not known."""
+    """Sex as `Patient.gender` has it, date of birth, age in completed years and months: an interval when the birth
+    date is known to the month or year only, None when it is not known.
+    """
 
     gender: str | None = None
     birth: Date = None

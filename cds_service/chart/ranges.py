@@ -10,7 +10,7 @@ from cds_service.chart.patient import Person
 from cds_service.chart.units import Scale
 from cds_service.chart.words import whole_text
 from cds_service.fhir.lists import lists_of
-from cds_service.fhir.resources import CodeableConcept, Optional, Quantity, Range, ReferenceRange
+from cds_service.fhir.resources import CodeableConcept, Deferred, Quantity, Range, ReferenceRange
 from cds_service.fhir.uncertain import Interval
 
 ranges_in: Final = lists_of(ReferenceRange)
@@ -19,19 +19,19 @@ _TYPE: Final = "http://terminology.hl7.org/CodeSystem/referencerange-meaning"
 _YEARS: Final = {"a": 1.0, "mo": 12.0, "wk": 52.1775, "d": 365.2425}
 
 
-def limits(raw: Optional, scale: Scale, person: Person, qualifiers: Qualifiers) -> tuple[Number, Number]:
+def limits(raw: Deferred, scale: Scale, person: Person, qualifiers: Qualifiers) -> tuple[Number, Number]:
     """The low and high limit of normal; None for a limit that is not given as a number in a known unit.
 
-    Of several ranges the one that names this patient's sex or age wins; ranges of another type than normal, or for somebody
-    else, do not count; when two that fit differ, there is none.
+    Of several ranges the one that names this patient's sex or age wins; ranges of another type than normal, or for
+    somebody else, or upside down, do not count; when two that fit differ, there is none.
     """
     best, found = -1, set[tuple[float | None, float | None]]()
     for one in ranges_in(raw):
         if one.type is not None and not _is_normal(one.type):
             continue
         fit = _fit(one, person, qualifiers)
-        pair = _limit(one.low, scale), _limit(one.high, scale)
-        if fit is None or fit < best or pair == (None, None):
+        low, high = pair = _limit(one.low, scale), _limit(one.high, scale)
+        if fit is None or fit < best or pair == (None, None) or (low is not None and high is not None and low > high):
             continue
         if fit > best:
             best, found = fit, set()
@@ -44,7 +44,9 @@ def _is_normal(kind: CodeableConcept) -> bool:
 
 
 def _fit(one: ReferenceRange, person: Person, qualifiers: Qualifiers) -> int | None:
-    """How many things the range says of its people that are true of this one; None when one is false or not understood."""
+    """How many things the range says of its people that are true of this one; None when one is false or not
+    understood.
+    """
     fit = 0
     for concept in one.appliesTo or ():
         keys = [(coding.system or "", coding.code or "") for coding in concept.coding or ()]

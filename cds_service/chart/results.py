@@ -1,8 +1,9 @@
-"""Laboratory results and vital signs: which Observation is a usable result, when it was taken, and what its value is."""
+"""Laboratory results and vital signs: which Observation is usable, when it was taken, and what its value is."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from msgspec import UNSET
@@ -20,6 +21,7 @@ from cds_service.chart.pressure import NO_PRESSURE, read_pressure
 from cds_service.chart.ranges import limits
 from cds_service.chart.subject import name_of
 from cds_service.fhir.dates import day_of
+from cds_service.fhir.lists import is_given
 from cds_service.fhir.read import Unreadable
 from cds_service.fhir.resources import Entry, Observation
 from cds_service.fhir.uncertain import DAY, Span
@@ -33,8 +35,11 @@ _NO_RESULT: Final = frozenset({"registered", "cancelled", "entered-in-error"})
 class ResultReader:
     """Reads the Observations of result groups, one at a time; `finish` puts them in order."""
 
-    def __init__(self, codes: Codes, moment: Moment, person: Person, signs: Signs) -> None:
-        self.unreadable_results: dict[str, list[UnreadableResult]] = defaultdict(list)
+    def __init__(
+        self, codes: Codes, moment: Moment, person: Person, signs: Signs, reports: Callable[[Entry], str | None]
+    ) -> None:
+        """`reports` gives the date of the report that an Observation without any date belongs to."""
+        self.unreadable_results: dict[str, list[UnreadableResult]] = {}
         self.unreadable: list[Unreadable] = []
         self.results: dict[str, list[Result]] = {}
         self.preliminary: dict[str, list[Result]] = {}
@@ -43,6 +48,7 @@ class ResultReader:
         self._dates = moment.dates
         self._person = person
         self._signs = signs
+        self._reports = reports
         self._usable: dict[str, list[Ranked]] = defaultdict(list)
         self._preliminary: dict[str, list[Ranked]] = defaultdict(list)
         self.cutoffs = {
@@ -63,7 +69,7 @@ class ResultReader:
         try:
             date = self._dates.get(observation.effectiveDateTime)  # type: ignore[arg-type]
             if date is None:
-                date = self._date(observation)
+                date = self._date(observation, entry)
             age = self._moment.age(date)
             if self._moment.is_future(date):
                 self.unreadable.append(Unreadable(reference, f"dated in the future: {group.name} is not used"))
@@ -89,7 +95,9 @@ class ResultReader:
             if group.kind == "pressure":
                 read_pressure(observation, hit.part, group, self._codes, result)
         except ValueError as error:
-            self.fail(group, observation, reference, str(error), date)
+            self.unreadable.append(Unreadable(reference, str(error)))
+            if status != "preliminary":
+                self._fail(group, observation, reference, str(error), date)
             return
         if observation.referenceRange is not UNSET and hit.scale is not None:
             result.low, result.high = limits(
@@ -104,16 +112,10 @@ class ResultReader:
             result.preliminary = True
             self._preliminary[group.group].append((last, -hit.poc, result))
 
-    def fail(
-        self, group: ResultGroup, observation: Observation | None, reference: str, reason: str, date: Date = None
-    ) -> None:
-        """Note that a result of a group cannot be read."""
-        flag: Literal["HH", "LL"] | None = None
-        if observation is not None:
-            said = flags(observation.interpretation)
-            flag = "HH" if "HH" in said else "LL" if "LL" in said else None
-        self.unreadable_results[group.group].append(UnreadableResult(reference, reason, date, flag))
-        self.unreadable.append(Unreadable(reference, reason))
+    def _fail(self, group: ResultGroup, observation: Observation, reference: str, reason: str, date: Date) -> None:
+        said = flags(observation.interpretation)
+        flag: Literal["HH", "LL"] | None = "HH" if "HH" in said else "LL" if "LL" in said else None
+        self.unreadable_results.setdefault(group.group, []).append(UnreadableResult(reference, reason, date, flag))
 
     def finish(self) -> None:
         """Put all results in order, newest first, and combine what belongs to one moment or day."""
@@ -135,16 +137,23 @@ class ResultReader:
             if one.reason == NO_PRESSURE and isinstance(one.date, int) and one.date in dates
         }
         if spare:
-            self.unreadable_results[group] = [one for one in self.unreadable_results[group] if one.id not in spare]
+            left = [one for one in self.unreadable_results.pop(group) if one.id not in spare]
+            if left:
+                self.unreadable_results[group] = left
             self.unreadable = [one for one in self.unreadable if one.resource not in spare]
 
-    def _date(self, observation: Observation) -> int | Span:
-        text = observation.effectiveDateTime or observation.effectiveInstant
+    def _date(self, observation: Observation, entry: Entry) -> int | Span:
+        period = observation.effectivePeriod
+        text = (
+            observation.effectiveDateTime
+            or observation.effectiveInstant
+            or (period.end if period else None)
+            or observation.issued
+            or (period.start if period else None)
+            or self._reports(entry)
+        )
         if text is None:
-            period = observation.effectivePeriod
-            text = (period.end if period else None) or observation.issued or (period.start if period else None)
-            if text is None:
-                raise ValueError("no date")
+            raise ValueError("no date")
         try:
             return self._moment.date(text)
         except ValueError as error:
@@ -191,8 +200,8 @@ def _why_no_value(observation: Observation) -> str:
         ("a whole number", observation.valueInteger),
         ("a date", observation.valueDateTime),
         ("a quantity", observation.valueQuantity),
-        ("a range", None if observation.valueRange is UNSET else True),
-        ("a ratio", None if observation.valueRatio is UNSET else True),
+        ("a range", is_given(observation.valueRange) or None),
+        ("a ratio", is_given(observation.valueRatio) or None),
     )
     found = [name for name, value in kinds if value is not None]
     return f"{found[0]} where another kind of value was expected" if found else "no value"

@@ -10,7 +10,9 @@ from cds_service.fhir.read import resources_of
 
 
 class RawResources(Mapping[str, bytes]):
-    """The resources of a request as they were sent, by reference (`MedicationRequest/m1`); taken apart when first asked."""
+    """The resources of a request as they were sent, by reference (`MedicationRequest/m1`); taken apart when first
+    asked.
+    """
 
     def __init__(self, sent: list[Raw | bytes]) -> None:
         self._sent = sent

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from cds_service.fhir.read import Reading
 from cds_service.fhir.references import base_of, parse_reference, relative
 from cds_service.fhir.resources import Entry, Patient, Reference
 
 
-
 class Subject:
     """The patient of a chart, and the references that mean this patient.
 
-    A relative reference means the server of its Bundle entry, an absolute one the server it names. When the patient's own
-    server is known (the patient's fullUrl, or `server`), a reference to another server is another patient.
+    A relative reference means the server of its Bundle entry, an absolute one the server it names. When the patient's
+    own server is known (the patient's fullUrl, or `server`), a reference to another server is another patient.
     """
 
     def __init__(self, patient_id: str, patients: Iterable[Entry], server: str | None = None) -> None:
@@ -28,7 +28,7 @@ class Subject:
             if not isinstance(resource, Patient):
                 continue
             if resource.id != patient_id and not _last(entry.fullUrl, patient_id):
-                self.foreign.append(f"Patient/{resource.id}")
+                self.foreign.append(name_of(entry))
                 continue
             self.patient = self.patient or resource
             base = base_of(entry.fullUrl)
@@ -40,8 +40,9 @@ class Subject:
             self.accepted.add(f"Patient/{patient_id}")
 
     def owns(self, subject: Reference, full_url: str | None) -> bool:
-        """Whether a subject is this patient. A subject without a reference (identifier only, suppressed) is accepted: the
-        client answered a search for this patient with it."""
+        """Whether a subject is this patient. A subject without a reference (identifier only, suppressed) is accepted:
+        the client answered a search for this patient with it.
+        """
         text = subject.reference
         if text in self.accepted or text is None:
             return True
@@ -58,15 +59,21 @@ class Subject:
         return False
 
     def own(self, entries: list[Entry]) -> list[Entry]:
-        """The entries of this patient, whose resources all have a subject; those of others are named in `foreign`."""
+        """The entries of one type that are this patient's, each resource once; those of others are named in
+        `foreign`.
+        """
         accepted = self.accepted
+        seen: set[str | None] = set()
         found = []
         for entry in entries:
-            subject = entry.resource.subject  # type: ignore[union-attr]
-            if subject is None or subject.reference in accepted or self.owns(subject, entry.fullUrl):
-                found.append(entry)
-            else:
+            resource: Any = entry.resource
+            subject = resource.subject
+            if subject is not None and subject.reference not in accepted and not self.owns(subject, entry.fullUrl):
                 self.foreign.append(name_of(entry))
+            elif resource.id not in seen:
+                found.append(entry)
+                if resource.id is not None:
+                    seen.add(resource.id)
         return found
 
 
@@ -80,10 +87,11 @@ def name_of(entry: Entry) -> str:
 
 
 def sole_patient(reading: Reading) -> str | None:
-    """The id of the first Patient of a Bundle."""
+    """The id of the first Patient of a Bundle, or what its fullUrl calls it."""
     for entry in reading.entries[Patient]:
-        if entry.resource and entry.resource.id:
-            return entry.resource.id
+        name = (entry.resource.id if entry.resource else None) or (entry.fullUrl or "").removeprefix("urn:uuid:")
+        if name:
+            return name
     return None
 
 

@@ -20,9 +20,7 @@ class Scale:
 
     __slots__ = ("_canonical", "_half", "_name", "_power", "high", "low", "units")
 
-    def __init__(
-        self, group: ResultGroup, units: Mapping[str, Unit] | None = None, part: Part | None = None
-    ) -> None:
+    def __init__(self, group: ResultGroup, units: Mapping[str, Unit] | None = None, part: Part | None = None) -> None:
         self._name = group.name
         self._power = _EXPONENTS[group.decimals]
         self._half = 0.5 + self._power * 5e-9
@@ -43,7 +41,7 @@ class Scale:
         code, text = quantity.code, quantity.unit
         found = None
         if code:
-            found = self.units.get(code)
+            found = self.units.get(code) or self.units.get(code.strip())
         if found is None and text and not (code and quantity.system == UCUM):
             found = self.units.get(text) or self.units.get(text.strip())
         if found is None:

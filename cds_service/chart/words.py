@@ -20,8 +20,8 @@ def whole_text(text: str) -> str:
 def words(text: str, known: frozenset[str] = frozenset()) -> list[str]:
     """The words of a text, lower case.
 
-    A hyphen joins: `methyl-prednisolone` is the word `methylprednisolone` when that is in `known`; otherwise the parts are
-    words of their own, as in `lisinopril-hydrochlorothiazide`.
+    A hyphen joins: `methyl-prednisolone` is the word `methylprednisolone` when that is in `known`; otherwise the parts
+    are words of their own, as in `lisinopril-hydrochlorothiazide`.
     """
     text = text.lower()
     if not text.isascii():

@@ -36,9 +36,9 @@ EXPECTED: Final = "a FHIR date such as 2026-05-31 or a time with its zone such a
 def parse_date(text: str) -> int | Span:
     """The instant in milliseconds of a FHIR instant or dateTime with a time, or the Span of a year, month or day.
 
-    A plain date means that calendar day in UTC. A leap second counts as the second after it.
-    Raises ValueError, saying what was expected, for anything that FHIR R4 does not allow: a time without zone or seconds,
-    24:00, a day that does not exist. The message does not repeat the text.
+    A plain date means that calendar day in UTC. A leap second counts as the second after it. Raises ValueError, saying
+    what was expected, for anything that FHIR R4 does not allow: a time without zone or seconds, 24:00, a day that does
+    not exist. The message does not repeat the text.
     """
     if text[4:19:3] == "--T::" and text[11:13] != "24":
         offset = _OFFSETS.get(text[19:])

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from cds_service.fhir.resources import READ, AnyResource, Bundle, CodeableConcept, Entry, Optional, Resource
+from cds_service.fhir.resources import READ, AnyResource, Bundle, CodeableConcept, Deferred, Entry, Resource
 
 _BOM: Final = b"\xef\xbb\xbf"
 _WHERE: Final = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<path>[^`]*)`")
@@ -97,7 +97,7 @@ def read(raw: Raw | bytes, key: str, into: Reading) -> None:
         _sort([Entry(resource)], into)
 
 
-def read_contained(raw: Optional, fragment: str) -> Resource | None:
+def read_contained(raw: Deferred, fragment: str) -> Resource | None:
     """The contained resource that `#id` points to, or None when it is not there or cannot be read."""
     for item in _list(raw) if raw is not UNSET else ():
         try:
@@ -159,9 +159,7 @@ def _one_by_one(raw: Raw | bytes, key: str, into: Reading, error: BaseException)
                 _sort([Entry(resource, entry.fullUrl)], into)
 
 
-def _single(
-    raw: Raw | bytes, full_url: str | None, place: str, key: str, into: Reading, error: BaseException
-) -> None:
+def _single(raw: Raw | bytes, full_url: str | None, place: str, key: str, into: Reading, error: BaseException) -> None:
     try:
         kind = _type.decode(raw).resourceType
     except _ERRORS:

@@ -19,13 +19,17 @@ class Target(NamedTuple):
 
 
 def parse_reference(text: str) -> Target | None:
-    """The target of a relative, absolute or versioned reference; None for any other (urn:uuid, #contained, conditional)."""
+    """The target of a relative, absolute or versioned reference; None for any other (urn:uuid, #contained,
+    conditional).
+    """
     found = _REFERENCE.fullmatch(text)
     return Target(found["base"], found["type"], found["id"]) if found else None
 
 
 def relative(text: str) -> str:
-    """A reference without server and version, `Observation/k1`; anything but a literal reference is returned as it is."""
+    """A reference without server and version, `Observation/k1`; anything but a literal reference is returned as it
+    is.
+    """
     target = parse_reference(text)
     return f"{target.type}/{target.id}" if target else text
 

@@ -1,7 +1,8 @@
 """FHIR R4 resources, with only the elements that the chart reads (https://hl7.org/fhir/R4/resourcelist.html).
 
-The structs are narrow on purpose: what is not named here is skipped while decoding and costs next to nothing. Elements that
-only matter once the codes are known to be ours (`Raw`) are decoded when asked for. Lists may be an explicit JSON null.
+The structs are narrow on purpose: what is not named here is skipped while decoding and costs next to nothing. Elements
+that only matter once the codes are known to be ours (`Raw`) are decoded when asked for. Lists may be an explicit JSON
+null.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Union
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-Optional = Raw | UnsetType
+Deferred = Raw | UnsetType
 """The JSON of an element that is decoded when it is needed; UNSET when the element is not there."""
 
 
@@ -118,16 +119,16 @@ class Observation(OfPatient, gc=False, tag="Observation"):
     valueBoolean: bool | None = None
     valueInteger: int | None = None
     valueDateTime: str | None = None
-    valueRange: Optional = UNSET
-    valueRatio: Optional = UNSET
+    valueRange: Deferred = UNSET
+    valueRatio: Deferred = UNSET
     dataAbsentReason: CodeableConcept | None = None
     component: list[Component] | None = None
     specimen: Reference | None = None
-    interpretation: Optional = UNSET
-    referenceRange: Optional = UNSET
-    note: Optional = UNSET
-    bodySite: Optional = UNSET
-    contained: Optional = UNSET
+    interpretation: Deferred = UNSET
+    referenceRange: Deferred = UNSET
+    note: Deferred = UNSET
+    bodySite: Deferred = UNSET
+    contained: Deferred = UNSET
 
 
 class Condition(OfPatient, gc=False, tag="Condition"):
@@ -144,8 +145,8 @@ class Condition(OfPatient, gc=False, tag="Condition"):
     abatementDateTime: str | None = None
     abatementPeriod: Period | None = None
     abatementString: str | None = None
-    abatementAge: Optional = UNSET
-    abatementRange: Optional = UNSET
+    abatementAge: Deferred = UNSET
+    abatementRange: Deferred = UNSET
     recordedDate: str | None = None
 
 
@@ -158,8 +159,8 @@ class MedicationRequest(OfPatient, gc=False, tag="MedicationRequest"):
     medicationCodeableConcept: CodeableConcept | None = None
     medicationReference: Reference | None = None
     authoredOn: str | None = None
-    dosageInstruction: Optional = UNSET
-    contained: Optional = UNSET
+    dosageInstruction: Deferred = UNSET
+    contained: Deferred = UNSET
 
 
 class MedicationStatement(OfPatient, gc=False, tag="MedicationStatement"):
@@ -172,8 +173,8 @@ class MedicationStatement(OfPatient, gc=False, tag="MedicationStatement"):
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
     dateAsserted: str | None = None
-    dosage: Optional = UNSET
-    contained: Optional = UNSET
+    dosage: Deferred = UNSET
+    contained: Deferred = UNSET
 
 
 class MedicationAdministration(OfPatient, gc=False, tag="MedicationAdministration"):
@@ -184,8 +185,8 @@ class MedicationAdministration(OfPatient, gc=False, tag="MedicationAdministratio
     medicationReference: Reference | None = None
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
-    dosage: Optional = UNSET
-    contained: Optional = UNSET
+    dosage: Deferred = UNSET
+    contained: Deferred = UNSET
 
 
 class Ingredient(Struct, gc=False):
@@ -233,6 +234,7 @@ class DiagnosticReport(OfPatient, gc=False, tag="DiagnosticReport"):
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
     issued: str | None = None
+    result: Deferred = UNSET
 
 
 class Encounter(OfPatient, gc=False, tag="Encounter"):
@@ -305,4 +307,6 @@ else:
         msgspec.defstruct(name, [], bases=(Struct,), tag_field="resourceType", tag=name, gc=False) for name in _NOT_READ
     ]
     AnyResource = Union[(*READ, Bundle, *_not_read)]
-    """Any resource that decodes in one pass: those we read, and the other types of a patient's record, which stay empty."""
+    """Any resource that decodes in one pass: those we read, and the other types of a patient's record, which stay
+    empty.
+    """
