@@ -40,9 +40,11 @@ def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
     for path in files_of(layer):
         for name in imported(path):
             parts = name.split(".")
-            if parts[0] == "cds_service" and len(parts) > 1 and (PACKAGE / parts[1]).exists() | (
-                PACKAGE / f"{parts[1]}.py"
-            ).exists():
+            if (
+                parts[0] == "cds_service"
+                and len(parts) > 1
+                and (PACKAGE / parts[1]).exists() | (PACKAGE / f"{parts[1]}.py").exists()
+            ):
                 assert parts[1] in LAYERS[layer] | {layer}, f"{path.name} imports {name}"
 
 
