@@ -33,7 +33,7 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
         except Unwritable as error:
             raise Unavailable(["The feedback could not be stored."]) from error
 
-    answer_errors(app)
+    answer_errors(app, config.max_body)
     app.register_blueprint(cds_hooks(knowledge.services, call, save_feedback, clock=clock, max_body=config.max_body))
     app.register_blueprint(health(knowledge.version, store.writable))
     return app

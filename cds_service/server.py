@@ -14,6 +14,8 @@ from cds_service.config import Config
 
 _THREADS: Final = 4
 """Threads of a worker: they keep connections alive and wait for slow clients, the work itself is done one at a time."""
+_ALLOCATIONS: Final = 50_000
+"""Containers allocated before the garbage collector looks at the young ones: more than a usual request needs."""
 _MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 (gunicorn creates and unlinks its own heartbeat file there)
 
 
@@ -34,6 +36,7 @@ class Server(BaseApplication):
         """The application. What exists by now is left alone by the garbage collector of every worker."""
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_ALLOCATIONS, 20, 50)
         return self._app
 
 

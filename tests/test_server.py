@@ -116,6 +116,15 @@ def test_HTTP_400_a_refused_call_leaves_the_connection_in_step(url: str) -> None
     assert re.findall(r"HTTP/1.1 (\d+)", exchange(url, bad + good)) == ["400", "200"]
 
 
+@pytest.mark.parametrize("line", ["POST /cds-services/none", f"PUT {NAME}", f"POST {NAME}"])
+def test_a_refused_call_keeps_its_connection_however_long_its_body(url: str, line: str) -> None:
+    body = b" " * 500_000
+    headers = f"Host: localhost\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+    bad = f"{line} HTTP/1.1\r\n{headers}\r\n".encode()
+    good = (HEAD + f"Content-Length: {len(BODY)}\r\n\r\n").encode() + BODY
+    assert len(re.findall(r"HTTP/1.1 200 OK", exchange(url, bad + body + good))) == 1
+
+
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "cds_service", "serve", *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -6,6 +6,8 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final, cast
 from uuid import uuid4
 
@@ -113,7 +115,15 @@ def _read_stream(announced: int | None, limit: int) -> bytes:
     return b""
 
 
-def answer_errors(app: Flask) -> None:
+def _discard_body(limit: int) -> None:
+    """Read what a refused call sent, so that its connection stays in use; gunicorn closes one that sends more."""
+    announced = request.content_length
+    if announced is None or announced <= limit:
+        with suppress(OSError, ParseException):
+            _read_stream(announced, limit)
+
+
+def answer_errors(app: Flask, max_body: int) -> None:
     """Give every request of `app` a correlation id, and every error an OperationOutcome that carries it."""
 
     @app.before_request
@@ -124,6 +134,8 @@ def answer_errors(app: Flask) -> None:
     def _finish(answer: Response) -> Response:
         answer.headers[CORRELATION_HEADER] = g.correlation_id
         answer.headers.setdefault("Cache-Control", "no-store")
+        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+            _discard_body(max_body)
         return answer
 
     @app.errorhandler(Refused)
