@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 from pathlib import Path
@@ -16,6 +17,9 @@ _THREADS: Final = 4
 """Threads of a worker: they keep connections alive and wait for slow clients, the work itself is done one at a time."""
 _ALLOCATIONS: Final = 50_000
 """Containers allocated before the garbage collector looks at the young ones: more than a usual request needs."""
+_M_TRIM_THRESHOLD: Final = -1
+_M_TOP_PAD: Final = -2
+_M_MMAP_THRESHOLD: Final = -3
 _MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 (gunicorn creates and unlinks its own heartbeat file there)
 
 
@@ -34,6 +38,7 @@ class Server(BaseApplication):
 
     def load(self) -> Any:
         """The application. What exists by now is left alone by the garbage collector of every worker."""
+        keep_freed_memory()
         gc.collect()
         gc.freeze()
         gc.set_threshold(_ALLOCATIONS, 20, 50)
@@ -60,6 +65,18 @@ def settings(config: Config) -> dict[str, Any]:
         "control_socket_disable": True,
         "proc_name": "cds-service",
     }
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep the memory that one request freed for the next, instead of giving it back to the system.
+
+    Fetching it again, page by page, cost 0.5 ms of CPU for a body of 0.8 MB and 3 ms for 4.2 MB. What is kept is
+    bounded by the largest requests that the threads served at once. Other C libraries have no `mallopt`.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, size in ((_M_TRIM_THRESHOLD, 1 << 28), (_M_TOP_PAD, 1 << 24), (_M_MMAP_THRESHOLD, 1 << 25)):
+            mallopt(parameter, size)
 
 
 def serve(app: Flask, config: Config) -> None:
