@@ -7,6 +7,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -21,7 +22,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*DEMO, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
 
-def printed(answer: dict[str, object]) -> str:
+def printed(answer: dict[str, Any]) -> str:
     written = StringIO()
     Console(width=100, file=written).print(as_text(answer))
     return written.getvalue()
