@@ -160,7 +160,8 @@ class Interval:
         return Interval(0.0, -self.lo, hi_open=self.lo_open)
 
     def __round__(self, decimals: int = 0) -> Interval:
-        return Interval(round(self.lo, decimals), round(self.hi, decimals), lo_open=self.lo_open, hi_open=self.hi_open)
+        lo, hi = round(self.lo, decimals), round(self.hi, decimals)
+        return Interval(lo, hi, lo_open=self.lo_open and lo == self.lo, hi_open=self.hi_open and hi == self.hi)
 
     def __repr__(self) -> str:
         if self.lo == float("-inf"):
@@ -200,11 +201,20 @@ class Span:
     def _alike(self, other: Any) -> bool:
         return isinstance(other, Span) and other.precision == self.precision != "shifted"
 
+    def _overlaps_vaguely(self, other: Any) -> bool:
+        """Whether one date says less of the same time than the other does: CQL then leaves them uncompared."""
+        lo, hi = instants(other)
+        if self.precision == "shifted" or (isinstance(other, Span) and other.precision == "shifted"):
+            return False
+        return self.lo <= lo <= hi <= self.hi or lo <= self.lo <= self.hi <= hi
+
     def __lt__(self, other: Any) -> bool | Unknown:
         if isinstance(other, Unknown):
             return UNKNOWN
         if self._alike(other):
             return bool(self.lo < other.lo)
+        if self._overlaps_vaguely(other):
+            return UNKNOWN
         lo, hi = instants(other)
         if self.hi < lo:
             return True
@@ -219,6 +229,8 @@ class Span:
             return UNKNOWN
         if self._alike(other):
             return bool(self.lo > other.lo)
+        if self._overlaps_vaguely(other):
+            return UNKNOWN
         lo, hi = instants(other)
         if self.lo > hi:
             return True

@@ -31,11 +31,11 @@ def count(value: Any) -> Any:
         return UNKNOWN
     certain, maybe = (value.certain, value.maybe) if isinstance(value, Undecided) else (value, [])
     sure = [one for one in certain if one is not None]
-    vague = sum(1 for one in sure if isinstance(one, (Unknown, Interval)))
-    least = len(sure) - vague or min(vague, 1)
-    if not maybe and least == len(sure):
-        return len(sure)
-    return Interval(least, float("inf") if UNKNOWN in _identities(maybe) else len(sure) + len(maybe))
+    exact = sum(1 for one in sure if not isinstance(one, (Unknown, Interval)))
+    if not maybe and exact == len(sure):
+        return exact
+    least = exact or min(sum(1 for one in sure if isinstance(one, Interval)), 1)
+    return Interval(least, float("inf") if _identities(maybe) else len(sure) + len(maybe))
 
 
 def minimum(value: Any) -> Any:

@@ -107,11 +107,16 @@ def _exists(e: s.Exists, allocate: Allocate) -> Run:
 
     def exists(frame: Frame) -> Any:
         value = of(frame)
-        if isinstance(value, list):
-            return any(one is not None for one in value)
-        if isinstance(value, Undecided):
-            return True if value.certain else UNKNOWN
-        return UNKNOWN
+        if value is UNKNOWN:
+            return UNKNOWN
+        undecided = isinstance(value, Undecided)
+        doubtful = undecided
+        for one in value.certain if undecided else value:
+            if one is UNKNOWN:
+                doubtful = True
+            elif one is not None:
+                return True
+        return UNKNOWN if doubtful else False
 
     return exists
 
