@@ -7,6 +7,7 @@ type is skipped and counted and an unreadable resource is reported while the oth
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -91,7 +92,7 @@ def read(raw: Raw | bytes, key: str, into: Reading) -> None:
     try:
         resource = _resource.decode(raw)
     except _ERRORS as error:
-        _one_by_one(raw, key, into, error)
+        _one_by_one(raw, key, key, into, error)
         return
     if resource is not None:
         _sort([Entry(resource)], into)
@@ -112,7 +113,10 @@ def read_contained(raw: Deferred, fragment: str) -> Resource | None:
 def resources_of(raw: Raw | bytes) -> dict[str, bytes]:
     """The bytes of each resource by its reference (`MedicationRequest/m1`), exactly as they were sent."""
     found: dict[str, bytes] = {}
-    entries = _raw_entries(raw)
+    try:
+        entries = _raw_entries(raw)
+    except _ERRORS:
+        return found
     for entry in [_RawEntry(Raw(raw))] if entries is None else entries:
         if entry.resource is UNSET:
             continue
@@ -142,55 +146,49 @@ def _sort(entries: list[Entry], into: Reading) -> None:
             into.skipped[name] = into.skipped.get(name, 0) + 1
 
 
-def _one_by_one(raw: Raw | bytes, key: str, into: Reading, error: BaseException) -> None:
-    entries = _raw_entries(raw)
+def _one_by_one(raw: Raw | bytes, key: str, place: str, into: Reading, error: Exception) -> None:
+    """Read what did not decode whole: each entry of a Bundle by itself, any other resource as a failure."""
+    try:
+        entries = _raw_entries(raw)
+    except _ERRORS as worse:
+        entries, error = None, worse
     if entries is None:
-        _single(raw, None, key, key, into, error)
+        _note(raw, key, place, into, error)
         return
     for number, entry in enumerate(entries):
         if entry.resource is UNSET:
             continue
         try:
             resource = _resource.decode(entry.resource)
-        except _ERRORS as error:
-            _single(entry.resource, entry.fullUrl, f"{key} entry {number}", key, into, error)
+        except _ERRORS as wrong:
+            _one_by_one(entry.resource, key, f"{place} entry {number}", into, wrong)
         else:
             if resource is not None:
                 _sort([Entry(resource, entry.fullUrl)], into)
 
 
-def _single(raw: Raw | bytes, full_url: str | None, place: str, key: str, into: Reading, error: BaseException) -> None:
-    try:
+def _note(raw: Raw | bytes, key: str, place: str, into: Reading, error: Exception) -> None:
+    """Count a resource of a type that is not read; name any other as a failure."""
+    kind, name, code = None, None, None
+    with suppress(*_ERRORS):
         kind = _type.decode(raw).resourceType
-    except _ERRORS:
-        kind = None
-    if kind == "Bundle" and full_url is not None:
-        _one_by_one(raw, key, into, error)
-        return
-    if kind is not None and kind not in _READ_NAMES:
-        into.skipped[kind] = into.skipped.get(kind, 0) + 1
-        return
-    name, code = None, None
-    try:
         name = _name.decode(raw).id
         code = _code.decode(raw).code
-    except _ERRORS:
-        pass
-    resource = f"{kind}/{name}" if kind and name else place
-    into.failures.append((Failure(resource, _reason(error), kind, code), key))
+    if kind is not None and kind not in _READ_NAMES:
+        into.skipped[kind] = into.skipped.get(kind, 0) + 1
+    else:
+        resource = f"{kind}/{name}" if kind and name else place
+        into.failures.append((Failure(resource, _reason(error), kind, code), key))
 
 
-_READ_NAMES: Final = frozenset(kind.__name__ for kind in READ)
+_READ_NAMES: Final = frozenset([*(kind.__name__ for kind in READ), "Bundle"])
 
 
 def _raw_entries(raw: Raw | bytes) -> list[_RawEntry] | None:
-    """The entries of a Bundle, or None when it is another resource or no JSON at all."""
-    try:
-        if _type.decode(raw).resourceType == "Bundle":
-            return _raw_bundle.decode(raw).entry or []
-    except _ERRORS:
-        pass
-    return None
+    """The entries of a Bundle, None for another resource. Raises what decoding raises."""
+    if _type.decode(raw).resourceType != "Bundle":
+        return None
+    return _raw_bundle.decode(raw).entry or []
 
 
 def _list(raw: Raw) -> list[Raw]:
@@ -200,7 +198,7 @@ def _list(raw: Raw) -> list[Raw]:
         return []
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):
@@ -208,4 +206,5 @@ def _reason(error: BaseException) -> str:
     found = _WHERE.match(str(error))
     if found:
         return f"{found['path'] or 'the resource'}: {found['what'][:1].lower()}{found['what'][1:]}"
-    return str(error)
+    reason = str(error)
+    return reason[:1].lower() + reason[1:] if reason[1:2].islower() else reason
