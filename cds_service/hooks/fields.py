@@ -70,7 +70,7 @@ def _issues(messages: Any, data: Any, field: str) -> Iterator[Issue]:
 
 
 def _blank(value: Any) -> bool:
-    return value is None or value == {} or (isinstance(value, str) and not value.strip())
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _describe(value: Any) -> str:

@@ -1,7 +1,7 @@
 """A CDS Hooks request, checked: who is asked about, by which hook, and what came with it (CDS Hooks 2.0.1).
 
 Lenient where the rule binds the client and nothing is lost: members that the specification does not name are ignored,
-`null` and blank optional members count as absent, `Patient/123` is the patient 123.
+`null`, blank and empty optional members count as absent, `Patient/123` is the patient 123.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _authorization(raw: Raw) -> Any:
     if kind(raw) != "an object":
         return read_value(raw, "fhirAuthorization")
     granted = read_object(bytes(raw), "fhirAuthorization").items()
-    return {name: read_value(raw, f"fhirAuthorization.{name}") for name, raw in granted}
+    return {name: read_value(raw, f"fhirAuthorization.{name}") for name, raw in granted} or None
 
 
 _APART: Final = ("context", "fhirAuthorization")

@@ -109,6 +109,7 @@ def test_CARD_01_to_CARD_11_SRC_01_COD_01_LNK_01_cards_are_as_specified(
         assert "\n" not in card["summary"]
         assert card["indicator"] in ("info", "warning", "critical")
         assert card["source"]["label"].strip()
+        assert card["source"].get("topic", {"system": "x", "code": "y"}).keys() >= {"system", "code"}
         assert str(UUID(card["uuid"])) == card["uuid"]
         assert ("suggestions" in card) == ("selectionBehavior" in card)
         assert card.get("selectionBehavior", "any") in ("any", "at-most-one")

@@ -84,7 +84,8 @@ def test_FB_05_accepting_names_the_suggestions() -> None:
 
 def test_FB_06_an_override_needs_no_reason_but_not_an_empty_one() -> None:
     assert read(with_changes(OVERRIDDEN, {"overrideReason": ...}))[0].reason is None
-    assert refused(OVERRIDDEN | {"overrideReason": {"note": "x"}}) == ["feedback[0].overrideReason"]
+    for empty in ({}, {"note": "x"}, {"userComment": " "}):
+        assert refused(OVERRIDDEN | {"overrideReason": empty}) == ["feedback[0].overrideReason"]
     assert read(OVERRIDDEN | {"overrideReason": {"userComment": "x"}})[0].comment == "x"
 
 
