@@ -47,9 +47,9 @@ def run_demo(patient: str, console: Console) -> None:
     Raises DemoError.
     """
     bundle = read_patient(patient)
-    with running_service() as url:
+    with running_service() as url, local_session() as session:
         console.print(f"[bold]GET[/bold] {url}/cds-services")
-        services = _json(requests.get(f"{url}/cds-services", timeout=_CALL_SECONDS))["services"]
+        services = _json(session.get(f"{url}/cds-services", timeout=_CALL_SECONDS))["services"]
         service = next((one for one in services if one["hook"] == "patient-view"), None)
         if service is None:
             raise DemoError("expected a service for patient-view in discovery, found none")
@@ -57,7 +57,7 @@ def run_demo(patient: str, console: Console) -> None:
         resources = sum(len(found.get("entry", [1])) for found in request.get("prefetch", {}).values() if found)
         console.print(f"[bold]POST[/bold] {url}/cds-services/{service['id']} about {patient}: {resources} resources\n")
         started = time.perf_counter()
-        answer = _json(requests.post(f"{url}/cds-services/{service['id']}", json=request, timeout=_CALL_SECONDS))
+        answer = _json(session.post(f"{url}/cds-services/{service['id']}", json=request, timeout=_CALL_SECONDS))
         took = (time.perf_counter() - started) * 1000
     console.print(as_text(answer))
     console.print(f"\nCards: {len(answer['cards'])}, in {took:.0f} ms. This is no medical device.")
@@ -107,14 +107,22 @@ def running_service(**settings: str) -> Iterator[str]:
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise DemoError(f"the service did not start:\n{log.read_text().strip()}")
-        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            if requests.get(f"{url}/health/ready", timeout=_CALL_SECONDS).status_code == requests.codes.ok:
-                return
-        time.sleep(0.05)
+    with local_session() as session:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise DemoError(f"the service did not start:\n{log.read_text().strip()}")
+            with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+                if session.get(f"{url}/health/ready", timeout=_CALL_SECONDS).status_code == requests.codes.ok:
+                    return
+            time.sleep(0.05)
     raise DemoError(f"the service was not ready within {_START_SECONDS:.0f} s:\n{log.read_text().strip()}")
+
+
+def local_session() -> requests.Session:
+    """A client for this machine: proxies that the environment names are not asked."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def free_port() -> int:

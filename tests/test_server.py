@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from cds_service.config import read_config
-from cds_service.demo import free_port, running_service
+from cds_service.demo import free_port, local_session, running_service
 from cds_service.folders import cards_folder, data_folder
 from cds_service.server import settings
 
@@ -34,8 +35,13 @@ def url() -> Iterator[str]:
         yield url
 
 
-def post(url: str, body: bytes) -> requests.Response:
-    return requests.post(url + NAME, data=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT)
+def call(method: str, url: str, **options: Any) -> requests.Response:
+    with local_session() as session:
+        return session.request(method, url, timeout=TIMEOUT, **options)
+
+
+def post(url: str, body: bytes | Iterator[bytes]) -> requests.Response:
+    return call("POST", url + NAME, data=body, headers={"Content-Type": "application/json"})
 
 
 def exchange(url: str, sent: bytes) -> str:
@@ -51,16 +57,16 @@ def exchange(url: str, sent: bytes) -> str:
 
 
 def test_JSON_01_discovery_cards_and_feedback_are_answered_over_http(url: str) -> None:
-    assert requests.get(url + "/cds-services", timeout=TIMEOUT).json()["services"]
+    assert call("GET", url + "/cds-services").json()["services"]
     answer = post(url, BODY)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
     entry = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:24:51Z"}
-    feedback = requests.post(f"{url}{NAME}/feedback", json={"feedback": [entry]}, timeout=TIMEOUT)
+    feedback = call("POST", f"{url}{NAME}/feedback", json={"feedback": [entry]})
     assert (feedback.status_code, feedback.content) == (200, b"")
 
 
 def test_DISC_19_head_has_the_headers_of_get_and_no_body(url: str) -> None:
-    head, get = (requests.request(method, url + "/cds-services", timeout=TIMEOUT) for method in ("HEAD", "GET"))
+    head, get = (call(method, url + "/cds-services") for method in ("HEAD", "GET"))
     assert head.content == b""
     assert head.headers["Content-Length"] == get.headers["Content-Length"]
 
@@ -75,8 +81,7 @@ def test_a_body_may_come_in_chunks(url: str) -> None:
         for start in range(0, len(BODY), 1000):
             yield BODY[start : start + 1000]
 
-    headers = {"Content-Type": "application/json"}
-    assert requests.post(url + NAME, data=chunks(), headers=headers, timeout=TIMEOUT).status_code == 200
+    assert post(url, chunks()).status_code == 200
 
 
 def test_HTTP_413_a_long_body_is_refused_before_it_is_sent(url: str) -> None:
