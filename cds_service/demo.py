@@ -19,6 +19,7 @@ from typing import Any, Final
 import requests
 from rich.console import Console, Group, RenderableType
 from rich.markdown import Markdown
+from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
@@ -55,7 +56,9 @@ def run_demo(patient: str, console: Console) -> None:
             raise DemoError("expected a service for patient-view in discovery, found none")
         request = sandbox.request(service, bundle)
         resources = sum(len(found.get("entry", [1])) for found in request.get("prefetch", {}).values() if found)
-        console.print(f"[bold]POST[/bold] {url}/cds-services/{service['id']} about {patient}: {resources} resources\n")
+        console.print(
+            f"[bold]POST[/bold] {url}/cds-services/{service['id']} about {escape(patient)}, {resources} resources\n"
+        )
         started = time.perf_counter()
         answer = _json(session.post(f"{url}/cds-services/{service['id']}", json=request, timeout=_CALL_SECONDS))
         took = (time.perf_counter() - started) * 1000

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import create_app
 from cds_service.config import Config, read_config
+from cds_service.demo import FIXTURES_NOW
 from cds_service.folders import cards_folder
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
@@ -28,13 +29,9 @@ def config(tmp_path: Path) -> Config:
     return read_config({"CDS_SERVICE_DATABASE": f"sqlite:///{tmp_path / 'feedback.sqlite3'}"})
 
 
-FIXTURES_NOW = 1_795_168_800_000
-"""2026-11-20T10:00:00Z, the moment to which the dates of the fixtures belong."""
-
-
 def fixtures_clock() -> int:
-    """The time of the fixtures, whenever the tests run."""
-    return FIXTURES_NOW
+    """The moment to which the dates of the fixtures belong, whenever the tests run."""
+    return int(FIXTURES_NOW.timestamp() * 1000)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from cds_service.hooks.errors import (
     operation_outcome,
 )
 from cds_service.hooks.feedback import FeedbackEntry, read_feedback
+from cds_service.hooks.response import BadResponse
 from cds_service.knowledge.services import Service
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ CORRELATION_HEADER: Final = "X-Correlation-ID"
 MEDIA_TYPES: Final = ("application/json", "application/fhir+json")
 _BRIEFLY: Final = "max-age=60"
 
-Answer = Callable[[str, bytes, int], bytes]
+Respond = Callable[[str, bytes, int], bytes]
 """The JSON of a response, from the service id, the body of the request, and now in milliseconds since 1970 UTC."""
 SaveFeedback = Callable[[str, Sequence[FeedbackEntry]], None]
 Clock = Callable[[], int]
@@ -51,7 +52,7 @@ def system_clock() -> int:
 
 
 def cds_hooks(
-    services: Sequence[Service], answer: Answer, save_feedback: SaveFeedback, *, clock: Clock, max_body: int
+    services: Sequence[Service], respond: Respond, save_feedback: SaveFeedback, *, clock: Clock, max_body: int
 ) -> Blueprint:
     """Discovery, the services and their feedback, below /cds-services (CDS Hooks 2.0.1)."""
     views = Blueprint("cds_hooks", __name__, url_prefix="/cds-services")
@@ -71,7 +72,7 @@ def cds_hooks(
     @views.post("/<service_id>", strict_slashes=False)
     def call(service_id: str) -> Response:
         require_service(service_id)
-        return _json(answer(service_id, read_body(max_body), clock()))
+        return _json(respond(service_id, read_body(max_body), clock()))
 
     @views.post("/<service_id>/feedback", strict_slashes=False)
     def feedback(service_id: str) -> Response:
@@ -155,9 +156,9 @@ def answer_errors(app: Flask, max_body: int) -> None:
     def _failed(error: Exception) -> Response:
         # The message of an exception may hold patient data, its type and the lines of our code do not.
         lines = (f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__))
-        _log.error(
-            "%s failed: %s [%s]\n  %s", request.endpoint, type(error).__name__, g.correlation_id, "\n  ".join(lines)
-        )
+        problems = error.problems if isinstance(error, BadResponse) else ()
+        told = "\n  ".join((*problems, *lines))
+        _log.error("%s failed: %s [%s]\n  %s", request.endpoint, type(error).__name__, g.correlation_id, told)
         return _outcome(Failed())
 
 

@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
 from cds_service.config import read_config
+from cds_service.demo import FIXTURES_NOW
 from cds_service.folders import data_folder
 from cds_service.knowledge.knowledge import Knowledge
 
@@ -29,7 +30,6 @@ NAMED = sorted(path.stem for path in REQUESTS.glob("*.json"))
 URL = "/cds-services/leg-weakness-patient-view"
 SEVERAL = json.loads((REQUESTS / "several-causes-at-once.json").read_bytes())
 TEXT = json.dumps(SEVERAL).encode()
-FIXTURES_NOW = 1_795_168_800_000
 PATIENT = SEVERAL["context"]["patientId"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
@@ -43,7 +43,7 @@ def shared(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> Fl
     """A client for all examples of a property."""
     database = tmp_path_factory.mktemp("calls") / "feedback.sqlite3"
     config = read_config({"CDS_SERVICE_DATABASE": f"sqlite:///{database}"})
-    return create_app(config, knowledge, lambda: FIXTURES_NOW).test_client()
+    return create_app(config, knowledge, lambda: int(FIXTURES_NOW.timestamp() * 1000)).test_client()
 
 
 def url_of(request: dict[str, Any]) -> str:
@@ -332,6 +332,15 @@ def test_ERR_03_HTTP_500_a_fault_of_ours_is_an_outcome_with_an_id_that_the_log_h
     assert "KeyError" in caplog.text
     assert "Jane Doe" not in caplog.text + text
     assert "Traceback" not in text
+
+
+def test_HTTP_500_an_answer_that_breaks_the_specification_is_not_sent_and_the_log_says_where(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cds_service.hooks.cards.CardWriter.summary", lambda *_: "Jane Doe " * 20)
+    refused(app.test_client().post(URL, json=SEVERAL), 500)
+    assert "cards[0].summary: expected at most 139 characters" in caplog.text
+    assert "Jane Doe" not in caplog.text
 
 
 def test_FHIR_05_SEC_04_nothing_of_the_patient_is_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
