@@ -60,10 +60,10 @@ class ConceptTable:
                     found += systems.get(system) or systems.get(plain_system(system), ())
                 if system in _ICD10CM:
                     found += self.diagnoses.named(code)
-            if text is not None and (text[:head].lower() in heads or not text.isascii() or not text[:1].isalnum()):
+            if text is not None and (text[:head].lower() in heads or _is_odd(text)):
                 found += self.phrases.get(whole_text(text), ())
         text = concept.text
-        if text is not None and (text[:head].lower() in heads or not text.isascii() or not text[:1].isalnum()):
+        if text is not None and (text[:head].lower() in heads or _is_odd(text)):
             found += self.phrases.get(whole_text(text), ())
         return found
 
@@ -72,7 +72,7 @@ class ConceptTable:
         found: Meaning = ()
         heads, head = self._heads, self._head
         for text in (concept.text, *(coding.display for coding in concept.coding or ())):
-            if text is not None and (text[:head].lower() in heads or not text.isascii() or not text[:1].isalnum()):
+            if text is not None and (text[:head].lower() in heads or _is_odd(text)):
                 found += self.phrases.get(whole_text(text), ())
         return found
 
@@ -115,6 +115,11 @@ def plain_system(system: str) -> str:
     if system.startswith("https://"):
         system = "http://" + system[8:]
     return _SNOMED if system.startswith(_SNOMED + "/") else system
+
+
+def _is_odd(text: str) -> bool:
+    """Whether the beginning of a text says nothing of how it begins once it is tidied up."""
+    return not text.isascii() or "  " in text or not text[:1].isalnum()
 
 
 def _codes(groups: Iterable[Group]) -> dict[str, dict[str, Meaning]]:

@@ -42,7 +42,9 @@ def ago(days: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def concept(code: str | None = None, system: str = SNOMED, *, display: str | None = None, text: str | None = None) -> Resource:
+def concept(
+    code: str | None = None, system: str = SNOMED, *, display: str | None = None, text: str | None = None
+) -> Resource:
     """A CodeableConcept."""
     found: Resource = {}
     if code is not None or display is not None:
@@ -62,8 +64,7 @@ def quantity(value: float, unit: str, comparator: str | None = None) -> Resource
 def observation(
     name: str = "k1", code: Resource | str = POTASSIUM, value: Any = None, days: float = 1, **more: Any
 ) -> Resource:
-    """An Observation with a LOINC code; `value` is a number in mmol/L, or a valueQuantity; None values of `more` leave an
-    element out."""
+    """An Observation with a LOINC code; `value` is mmol/L or a valueQuantity; None leaves an element out."""
     if isinstance(value, (int, float)):
         value = quantity(value, "mmol/L")
     found = {

@@ -72,7 +72,7 @@ def test_an_index_above_its_limit_counts_for_the_samples_of_five_minutes() -> No
 
 
 def test_an_index_of_the_same_specimen_counts_at_any_time() -> None:
-    same = {"specimen": {"reference": "Specimen/s1"}}
+    same: dict[str, Any] = {"specimen": {"reference": "Specimen/s1"}}
     assert haemolysed(index(80, days=2, **same), **same) is True
 
 

@@ -16,7 +16,9 @@ def order(*resources: Any, group: str = "potassium") -> list[str]:
 
 
 def test_the_newest_is_first_in_whatever_order_they_come() -> None:
-    assert order(observation("a", value=4.0, days=9), observation("b", value=4.1, days=1), observation("c", value=4.2, days=3)) == ["b", "c", "a"]
+    assert order(
+        observation("a", value=4.0, days=9), observation("b", value=4.1, days=1), observation("c", value=4.2, days=3)
+    ) == ["b", "c", "a"]
 
 
 def test_a_later_normal_result_comes_before_an_earlier_abnormal_one() -> None:

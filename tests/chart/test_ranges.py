@@ -59,7 +59,9 @@ def test_a_range_that_is_text_or_for_somebody_else_does_not_count(unusable: dict
 def test_the_range_for_this_sex_and_age_wins_over_one_for_all() -> None:
     women = between(25, 150, appliesTo=[concept("248152002", SNOMED)])
     assert limits(between(30, 170), women) == (25, 150)
-    adults = between(20, 140, appliesTo=[concept(text="Female")], age={"low": quantity(18, "a"), "high": quantity(64, "a")})
+    adults = between(
+        20, 140, appliesTo=[concept(text="Female")], age={"low": quantity(18, "a"), "high": quantity(64, "a")}
+    )
     assert limits(between(30, 170), women, adults) == (20, 140)
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from cds_service.chart.chart import Chart
-from cds_service.chart.items import Result
-from cds_service.fhir.uncertain import DAY, HOUR, UNKNOWN, Interval, Span
 from charts import (
     LOINC,
     NOW,
@@ -21,6 +17,10 @@ from charts import (
     project_codes,
     quantity,
 )
+
+from cds_service.chart.chart import Chart
+from cds_service.chart.items import Result
+from cds_service.fhir.uncertain import DAY, HOUR, UNKNOWN, Interval, Span
 
 
 def potassium(*resources: Any) -> Result:
@@ -86,7 +86,9 @@ def test_a_status_without_result_leaves_nothing_to_report(status: str) -> None:
     assert not found.unreadable
 
 
-@pytest.mark.parametrize(("status", "reason"), [(None, "no status"), ("unknown", "status 'unknown'"), ("ok", "status 'ok'")])
+@pytest.mark.parametrize(
+    ("status", "reason"), [(None, "no status"), ("unknown", "status 'unknown'"), ("ok", "status 'ok'")]
+)
 def test_a_missing_or_unknown_status_is_unreadable(status: str | None, reason: str) -> None:
     assert reasons(chart(observation(value=2.0, status=status))) == [reason]
 
@@ -268,7 +270,9 @@ def test_a_coded_answer_has_the_name_of_its_answer() -> None:
 def test_a_result_may_be_a_date() -> None:
     due = observation("e1", code="11778-8", valueDateTime="2026-09-01")
     assert isinstance(chart(due).results["edd"][0].value, Span)
-    assert reasons(chart(observation("e1", code="11778-8", valueDateTime="soon")), "edd") == ["a value that is not a date"]
+    assert reasons(chart(observation("e1", code="11778-8", valueDateTime="soon")), "edd") == [
+        "a value that is not a date"
+    ]
     assert reasons(chart(observation("e1", code="11778-8")), "edd") == ["no value"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
-from charts import LOINC, UCUM, chart, concept, observation, project_codes, quantity
+from charts import LOINC, UCUM, chart, concept, observation, quantity
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,7 +130,7 @@ def test_a_value_in_another_unit_is_the_product_before_rounding(value: float, fa
 @given(st.decimals(1, 12, places=1))
 def test_a_threshold_is_the_same_in_both_units(threshold: Decimal) -> None:
     """A value converted there and back is not moved across a threshold by the noise of floating point."""
-    exact, rounded = scale(1, v=Unit(factor=0.2558)).read(Quantity(value=float(threshold) / 0.2558, code="v"))
+    _, rounded = scale(1, v=Unit(factor=0.2558)).read(Quantity(value=float(threshold) / 0.2558, code="v"))
     assert rounded == float(threshold)
 
 
@@ -155,7 +155,7 @@ def test_both_ends_of_the_plausible_range_are_allowed() -> None:
     assert read(12.05, "mmol/L", "potassium", "2823-3") == "12.1 is outside the plausible range of potassium (1 to 12)"
 
 
-def test_urea_and_urea_nitrogen_share_a_unit_but_not_a_factor() -> None:
-    codes = project_codes()
-    groups = {code.code: name for name, group in codes.results.items() for code in group.codes}
-    assert groups["3094-0"] != groups["22664-7"] or codes.results[groups["22664-7"]].codes
+def test_a_code_may_have_units_of_its_own() -> None:
+    assert read(28, "mg/dL", "bun", "3094-0") == 28
+    assert read(60, "mg/dL", "bun", "22664-7") == 28
+    assert read(10, "mmol/L", "bun", "22664-7") == read(10, "mmol/L", "bun", "3094-0") == 28

@@ -125,10 +125,9 @@ def test_every_day_begins_and_ends_at_midnight_utc(day: date) -> None:
 def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
     try:
         value = parse_date(text)
-    except ValueError as refusal:
-        assert str(refusal).startswith("expected ")
-    else:
-        assert isinstance(value, int | Span)
+    except ValueError:
+        return
+    assert isinstance(value, int | Span)
 
 
 def test_milliseconds_of_a_datetime() -> None:

@@ -145,7 +145,9 @@ def test_a_key_may_stand_twice_and_the_last_one_counts() -> None:
 
 
 def test_contained_resources_are_found_by_their_fragment() -> None:
-    contained = Raw(json.dumps([{"resourceType": "Kangaroo", "id": "x"}, {"resourceType": "Medication", "id": "m"}]).encode())
+    contained = Raw(
+        json.dumps([{"resourceType": "Kangaroo", "id": "x"}, {"resourceType": "Medication", "id": "m"}]).encode()
+    )
     assert isinstance(read_contained(contained, "m"), Medication)
     assert read_contained(contained, "x") is None
     assert read_contained(contained, "absent") is None
