@@ -1,4 +1,4 @@
-"""The two bare endpoints that a request is measured against, under the same server with the same settings.
+"""The two bare endpoints that a request is measured against: Flask under gunicorn as both come, with one worker.
 
 A reads the body and parses it with orjson; B reads the body and decodes it into narrow msgspec structs. Neither judges
 anything.
@@ -6,14 +6,9 @@ anything.
 
 from __future__ import annotations
 
-import sys
-
 import msgspec
 import orjson
 from flask import Flask, Response, request
-
-from cds_service.config import read_config
-from cds_service.server import serve
 
 _ANSWER = b'{"cards":[]}'
 
@@ -35,14 +30,14 @@ class _Quantity(msgspec.Struct, gc=False):
 
 
 class _Resource(msgspec.Struct, gc=False):
-    resourceType: str | None = None  # noqa: N815
+    resourceType: str | None = None
     id: str | None = None
     status: str | None = None
     code: _Concept | None = None
-    medicationCodeableConcept: _Concept | None = None  # noqa: N815
-    effectiveDateTime: str | None = None  # noqa: N815
-    authoredOn: str | None = None  # noqa: N815
-    valueQuantity: _Quantity | str | None = None  # noqa: N815
+    medicationCodeableConcept: _Concept | None = None
+    effectiveDateTime: str | None = None
+    authoredOn: str | None = None
+    valueQuantity: _Quantity | str | None = None
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -51,7 +46,7 @@ class _Entry(msgspec.Struct, gc=False):
 
 class _Bundle(msgspec.Struct, gc=False):
     entry: list[_Entry] | None = None
-    resourceType: str | None = None  # noqa: N815
+    resourceType: str | None = None
 
 
 class _Request(msgspec.Struct, gc=False):
@@ -74,7 +69,3 @@ def create(kind: str) -> Flask:
         return Response(_ANSWER, mimetype="application/json")
 
     return app
-
-
-if __name__ == "__main__":
-    serve(create(sys.argv[1]), read_config(port=sys.argv[2], workers=1, log_level="error"))

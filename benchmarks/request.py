@@ -1,7 +1,7 @@
-"""What a request costs: CPU time of the worker for bodies of 200, 1,000 and 5,000 resources, against two bare endpoints.
+"""What a request costs: CPU of the worker for bodies of 200, 1,000 and 5,000 resources, against two bare endpoints.
 
-Ours, A (orjson) and B (msgspec) run at the same time under the same server and are called in turn, so that a busy machine slows
-all three alike; read the ratios. With `--json` one object per size is printed.
+Ours, A (orjson) and B (msgspec) run at the same time and are called in turn, so that a busy machine slows all three
+alike; read the ratios. With `--json` one object per size is printed.
 """
 
 from __future__ import annotations
@@ -150,7 +150,21 @@ def endpoints() -> Iterator[list[Endpoint]]:
         try:
             running.append(Endpoint("ours", ours, "/cds-services/leg-weakness-patient-view", ports[0]))
             for kind, port in zip(("orjson", "msgspec"), ports[1:], strict=True):
-                running.append(Endpoint(kind, [python, "-m", "benchmarks.bare", kind, str(port)], "/", port))
+                bare = [
+                    python,
+                    "-m",
+                    "gunicorn",
+                    "--workers",
+                    "1",
+                    "--threads",
+                    "4",
+                    "--keep-alive",
+                    "30",
+                    "--bind",
+                    f"127.0.0.1:{port}",
+                ]
+                bare += ["--log-level", "error", f"benchmarks.bare:create('{kind}')"]
+                running.append(Endpoint(kind, bare, "/", port))
             yield running
         finally:
             for endpoint in running:

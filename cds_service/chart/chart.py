@@ -24,7 +24,7 @@ from cds_service.chart.reports import ReportDates
 from cds_service.chart.results import ResultReader
 from cds_service.chart.sent import RawResources
 from cds_service.chart.subject import Subject, name_of, sole_patient
-from cds_service.fhir.read import Reading, Unreadable, nothing_read, read
+from cds_service.fhir.read import Reading, Sent, Unreadable, nothing_read, read
 from cds_service.fhir.resources import Condition, DiagnosticReport, Encounter, Entry, Observation, Patient, Specimen
 from cds_service.fhir.uncertain import DAY, Interval
 
@@ -85,7 +85,7 @@ def build_chart(
     codes: Codes,
     now: int,
     patient_id: str,
-    prefetch: Mapping[str, Raw | bytes | None],
+    prefetch: Mapping[str, Sent | Raw | bytes | None],
     not_supplied: Mapping[str, str],
     hook: str,
     draft_orders: Raw | bytes | None = None,
@@ -100,9 +100,9 @@ def build_chart(
     `Chart.unreadable`, what belongs to another patient in `Chart.foreign`.
     """
     reading, drafted = nothing_read(), nothing_read()
-    for key, raw in prefetch.items():
-        if raw is not None:
-            read(raw, key, reading)
+    for key, sent in prefetch.items():
+        if sent is not None:
+            read(sent, key, reading)
     if draft_orders is not None:
         read(draft_orders, DRAFTS, drafted)
     chart = Chart(
@@ -112,7 +112,7 @@ def build_chart(
         not_supplied=not_supplied,
         selected=set(selections),
         skipped=reading.skipped,
-        raw=RawResources([raw for raw in (*prefetch.values(), draft_orders) if raw is not None]),
+        raw=RawResources([sent for sent in (*prefetch.values(), draft_orders) if sent is not None]),
     )
     subject = Subject(patient_id, reading.entries[Patient], server)
     _fill(chart, codes, subject, reading, drafted, encounter_id)

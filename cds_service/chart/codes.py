@@ -30,7 +30,9 @@ from cds_service.chart.groups import (
     StarterDrug,
 )
 from cds_service.chart.units import Scale
+from cds_service.fhir.dates import day_of
 from cds_service.fhir.resources import Coding
+from cds_service.fhir.uncertain import DAY
 
 __all__ = [
     "SYSTEMS",
@@ -148,6 +150,41 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
                         part=result.part,
                     )
         return dict(table)
+
+    @cached_property
+    def scales(self) -> dict[str, Scale]:
+        """How the numbers of each group are read, in its own units."""
+        return {group.group: Scale(group) for group in self.results.values() if group.unit is not None}
+
+    @cached_property
+    def in_order(self) -> tuple[str, ...]:
+        """The groups of computed results, each after those that it is computed from."""
+        done: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            if name in self.derived and name not in done:
+                for source in (self.derived[name].base, *(group for _, group, _ in self.derived[name].inputs)):
+                    visit(source)
+                done[name] = None
+
+        for name in self.derived:
+            visit(name)
+        return tuple(done)
+
+    @cached_property
+    def _cutoffs(self) -> dict[int, dict[str, str]]:
+        return {}
+
+    def cutoffs(self, now: int) -> Mapping[str, str]:
+        """The day (ISO 8601) before which no card asks for a result, for each group with a horizon."""
+        today = now // DAY
+        found = self._cutoffs.get(today)
+        if found is None:
+            self._cutoffs.clear()
+            found = self._cutoffs[today] = {
+                group: day_of((today - 2) * DAY - horizon).isoformat() for group, horizon in self.horizon.items()
+            }
+        return found
 
     @cached_property
     def part_scales(self) -> dict[tuple[str, Part], Scale]:

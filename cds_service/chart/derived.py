@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,10 +22,11 @@ def add_derived(results: dict[str, list[Result]], codes: Codes, moment: Moment, 
 
     A result that was reported for the same moment wins over a computed one.
     """
-    for name in _in_order(codes.derived):
+    for name in codes.in_order:
         derived = codes.derived[name]
         group = codes.results[name]
-        scale = Scale(group)
+        if derived.base not in results:
+            continue
         reported = results.get(name, [])
         taken = {_moment_of(result) for result in reported}
         computed = []
@@ -36,27 +37,10 @@ def add_derived(results: dict[str, list[Result]], codes: Codes, moment: Moment, 
             frame += [_nearest(results.get(of, ()), base, within) for _, of, within in derived.inputs]
             value = _value(derived, frame)
             if isinstance(value, (int, float, Interval)):
-                computed.append(_result(value, base, name, scale))
+                computed.append(_result(value, base, name, codes.scales[name]))
         if computed:
             ranked = [(last(result.date), int(not result.computed), result) for result in (*reported, *computed)]
             results[name] = newest_first(ranked, group)
-
-
-def _in_order(derived: Mapping[str, Derived]) -> Iterator[str]:
-    """Groups after those that they are computed from."""
-    done: set[str] = set()
-
-    def visit(name: str) -> Iterator[str]:
-        if name in done or name not in derived:
-            return
-        done.add(name)
-        yield from visit(derived[name].base)
-        for _, group, _ in derived[name].inputs:
-            yield from visit(group)
-        yield name
-
-    for name in derived:
-        yield from visit(name)
 
 
 def _value(derived: Derived, frame: list[Any]) -> Any:

@@ -20,11 +20,10 @@ from cds_service.chart.patient import Person
 from cds_service.chart.pressure import NO_PRESSURE, read_pressure
 from cds_service.chart.ranges import limits
 from cds_service.chart.subject import name_of
-from cds_service.fhir.dates import day_of
 from cds_service.fhir.lists import is_given
 from cds_service.fhir.read import Unreadable
 from cds_service.fhir.resources import Entry, Observation
-from cds_service.fhir.uncertain import DAY, Span
+from cds_service.fhir.uncertain import Span
 
 _RANKS: Final = {"final": 0, "amended": 2, "corrected": 4}
 """Statuses of usable results; of one moment the higher rank wins."""
@@ -51,9 +50,7 @@ class ResultReader:
         self._reports = reports
         self._usable: dict[str, list[Ranked]] = defaultdict(list)
         self._preliminary: dict[str, list[Ranked]] = defaultdict(list)
-        self.cutoffs = {
-            group: day_of(moment.now - horizon - 2 * DAY).isoformat() for group, horizon in codes.horizon.items()
-        }
+        self.cutoffs = codes.cutoffs(moment.now)
 
     def read(self, observation: Observation, entry: Entry, hit: Hit) -> None:
         """Add the result of an Observation, or note why it cannot be read."""

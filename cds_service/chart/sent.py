@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Raw
 
-from cds_service.fhir.read import resources_of
+from cds_service.fhir.read import Sent, resources_of
 
 
 class RawResources(Mapping[str, bytes]):
@@ -14,8 +14,8 @@ class RawResources(Mapping[str, bytes]):
     asked.
     """
 
-    def __init__(self, sent: list[Raw | bytes]) -> None:
-        self._sent = sent
+    def __init__(self, sent: Iterable[Sent | Raw | bytes]) -> None:
+        self._sent = [one.raw if isinstance(one, Sent) else one for one in sent]
         self._found: dict[str, bytes] | None = None
 
     def _all(self) -> dict[str, bytes]:

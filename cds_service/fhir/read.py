@@ -82,20 +82,38 @@ def nothing_read() -> Reading:
     return Reading({kind: [] for kind in READ}, {}, [])
 
 
-def read(raw: Raw | bytes, key: str, into: Reading) -> None:
-    """Decode a resource, or the resources of a Bundle, into `into`. `key` is the prefetch key, for messages.
+class Sent(Struct, frozen=True):
+    """A resource or Bundle as it was sent, and what it decodes to: None for JSON's null.
 
-    Never raises: malformed JSON, bad UTF-8, deep nesting and numbers without bound end in `failures`.
+    `error` says why it does not decode in one pass; then its entries are read one at a time.
     """
+
+    raw: Raw | bytes
+    resource: Resource | None
+    error: Exception | None = None
+
+
+def decode(raw: Raw | bytes) -> Sent:
+    """Decode a resource or Bundle in one pass. Never raises: what does not decode has an error."""
     if isinstance(raw, bytes) and raw.startswith(_BOM):
         raw = raw[3:]
     try:
-        resource = _resource.decode(raw)
+        return Sent(raw, _resource.decode(raw))
     except _ERRORS as error:
-        _one_by_one(raw, key, key, into, error)
-        return
-    if resource is not None:
-        _sort([Entry(resource)], into)
+        return Sent(raw, None, error)
+
+
+def read(sent: Sent | Raw | bytes, key: str, into: Reading) -> None:
+    """Read a resource, or the resources of a Bundle, into `into`. `key` is the prefetch key, for messages.
+
+    Never raises: malformed JSON, bad UTF-8, deep nesting and numbers without bound end in `failures`.
+    """
+    if not isinstance(sent, Sent):
+        sent = decode(sent)
+    if sent.error is not None:
+        _one_by_one(sent.raw, key, key, into, sent.error)
+    elif sent.resource is not None:
+        _sort([Entry(sent.resource)], into)
 
 
 def read_contained(raw: Deferred, fragment: str) -> Resource | None:

@@ -262,10 +262,29 @@ class Entry(Struct, gc=False):
     fullUrl: str | None = None
 
 
+class BundleLink(Struct, gc=False):
+    """Bundle.link; only whether there is a next page is read."""
+
+    relation: str | None = None
+
+
 class Bundle(Resource, gc=False, tag="Bundle"):
     """https://hl7.org/fhir/R4/bundle.html"""
 
     entry: list[Entry] | None = None
+    link: list[BundleLink] | None = None
+
+
+class Issue(Struct, gc=False):
+    """OperationOutcome.issue."""
+
+    severity: str | None = None
+
+
+class OperationOutcome(Resource, gc=False, tag="OperationOutcome"):
+    """https://hl7.org/fhir/R4/operationoutcome.html; what a search says besides its matches, or instead of them."""
+
+    issue: list[Issue] | None = None
 
 
 _NOT_READ: Final = (
@@ -277,7 +296,7 @@ _NOT_READ: Final = (
     "ExplanationOfBenefit", "FamilyMemberHistory", "Flag", "Goal", "Group", "GuidanceResponse", "HealthcareService",
     "ImagingStudy", "Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation", "InsurancePlan",
     "Invoice", "Linkage", "List", "Location", "Measure", "MeasureReport", "Media", "MedicationDispense",
-    "MedicationKnowledge", "MessageHeader", "MolecularSequence", "NutritionOrder", "OperationOutcome",
+    "MedicationKnowledge", "MessageHeader", "MolecularSequence", "NutritionOrder",
     "Organization", "OrganizationAffiliation", "Parameters", "PaymentNotice", "PaymentReconciliation", "Person",
     "Practitioner", "PractitionerRole", "Provenance", "Questionnaire", "QuestionnaireResponse", "RelatedPerson",
     "RequestGroup", "ResearchStudy", "ResearchSubject", "RiskAssessment", "Schedule", "Slot", "Substance",
@@ -306,7 +325,7 @@ else:
     _not_read = [
         msgspec.defstruct(name, [], bases=(Struct,), tag_field="resourceType", tag=name, gc=False) for name in _NOT_READ
     ]
-    AnyResource = Union[(*READ, Bundle, *_not_read)]
+    AnyResource = Union[(*READ, Bundle, OperationOutcome, *_not_read)]
     """Any resource that decodes in one pass: those we read, and the other types of a patient's record, which stay
     empty.
     """

@@ -9,6 +9,8 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Raw
 
+from cds_service.fhir.read import Sent, decode
+from cds_service.fhir.resources import Bundle, OperationOutcome
 from cds_service.hooks.envelope import kind
 from cds_service.hooks.errors import BadRequest, DataMissing, Issue
 from cds_service.knowledge.services import Service
@@ -22,7 +24,7 @@ class Prefetch(msgspec.Struct, frozen=True, kw_only=True):
     queries of `failed` failed, and `absent` were not sent.
     """
 
-    supplied: dict[str, Raw]
+    supplied: dict[str, Sent]
     partial: tuple[str, ...]
     failed: tuple[str, ...]
     absent: tuple[str, ...]
@@ -72,18 +74,19 @@ def read_prefetch(sent: Mapping[str, Raw], service: Service) -> Prefetch:
     Raises BadRequest, naming the keys, when a value is not what a FHIR server can answer; and DataMissing when a
     required key is absent or its query failed.
     """
-    supplied: dict[str, Raw] = {}
+    supplied: dict[str, Sent] = {}
     keys: dict[_State, list[str]] = {"partial": [], "failed": [], "absent": []}
     malformed = []
     for key, template in service.prefetch.items():
         raw = sent.get(key)
+        found = decode(raw) if raw is not None else None
         try:
-            state: _State = "absent" if raw is None else _state(raw, template)
+            state: _State = "absent" if found is None else _state(found, template)
         except _Malformed as error:
             malformed.append(Issue("structure", f"prefetch.{key}: {error}", f"prefetch.{key}"))
             continue
-        if raw is not None and state in ("whole", "partial"):
-            supplied[key] = raw
+        if found is not None and state in ("whole", "partial"):
+            supplied[key] = found
         if state != "whole":
             keys[state].append(key)
     if malformed:
@@ -106,11 +109,32 @@ def require_bundle(raw: Raw, field: str) -> None:
         raise BadRequest([Issue("structure", f"{field}: {error}", field)]) from None
 
 
-def _state(raw: Raw, template: str) -> _State:
-    if kind(raw) == "null":
-        return "whole"
+def _state(sent: Sent, template: str) -> _State:
     read = _READ.match(template)
     expected = read[1] if read else "Bundle"
+    resource = sent.resource
+    if resource is None:
+        return "whole" if sent.error is None else _state_of_shell(Raw(sent.raw), expected)
+    if isinstance(resource, OperationOutcome):
+        return "failed"
+    if isinstance(resource, Bundle):
+        return _state_of_bundle(resource)
+    name = type(resource).__name__
+    if name != expected:
+        raise _Malformed(f"expected a {expected}, found {name}.")
+    return "whole"
+
+
+def _state_of_bundle(bundle: Bundle) -> _State:
+    entries = bundle.entry or []
+    outcomes = [entry.resource for entry in entries if isinstance(entry.resource, OperationOutcome)]
+    if any(issue.severity in _FAILURES for outcome in outcomes for issue in outcome.issue or ()):
+        return "failed" if len(outcomes) == len(entries) else "partial"
+    return "partial" if any(link.relation == "next" for link in bundle.link or ()) else "whole"
+
+
+def _state_of_shell(raw: Raw, expected: str) -> _State:
+    """The state of what does not decode in one pass: its outermost members tell."""
     found = _decode(raw)
     if found.resource_type == "OperationOutcome":
         return "failed"

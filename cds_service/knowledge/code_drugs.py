@@ -34,6 +34,9 @@ def read_drugs(path: Path, problems: Problems) -> tuple[dict[str, DrugGroup], tu
 
 def read_starter(path: Path, groups: Mapping[str, DrugGroup], problems: Problems) -> tuple[StarterDrug, ...]:
     """The rows of the starter table: each of a known group, with ingredients that the group has."""
+    if not path.is_file():
+        problems.at(path, 1, 1, "no file", "the table of RxNorm products")
+        return ()
     found = []
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file)

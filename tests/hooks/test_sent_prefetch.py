@@ -57,7 +57,7 @@ def missing(**sent: Any) -> tuple[str, ...]:
 @pytest.mark.parametrize("key", [REQUIRED, OPTIONAL])
 def test_PRE_06_data_nothing_and_a_harmless_outcome_are_answers(key: str, data: object) -> None:
     prefetch = read(**{key: data})
-    assert json.loads(bytes(prefetch.supplied[key])) == data
+    assert json.loads(bytes(prefetch.supplied[key].raw)) == data
     assert (key in prefetch.failed, key in prefetch.absent, prefetch.partial) == (False, False, ())
 
 
