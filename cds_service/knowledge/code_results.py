@@ -46,6 +46,8 @@ def read_results(folder: Path, problems: Problems) -> tuple[dict[str, ResultGrou
             groups[name] = _group(name, path.stem, inner, problems)
         asked = tuple(one.value for one in node.get("findings") or ())
         files[path.stem] = ResultFile(path.stem, node.value["required"].value, tuple(names), asked), node
+    if not files:
+        problems.at(folder, 1, 1, "no files of results", "one YAML file for each prefetch key")
     _check_sources(groups, places, problems)
     _check_codes(groups, places, problems)
     return groups, files
