@@ -180,7 +180,7 @@ def measure(running: list[Endpoint], count: int, seconds: float) -> dict[str, fl
     cpu: dict[str, list[float]] = {endpoint.name: [] for endpoint in running}
     latencies: list[float] = []
     ends = time.monotonic() + seconds
-    batch = max(2, 2_000 // count)
+    batch = max(10, 20_000 // count)
     while time.monotonic() < ends:
         for endpoint in running:
             before = endpoint.cpu()

@@ -23,8 +23,7 @@ Verdict = Literal["holds", "suppressed", "quiet", "unknown", "not-applicable"]
 
 @dataclass(slots=True, eq=False)
 class Judgement:
-    """All that was concluded about one chart: the outcomes in the order of the cards, the frames they were judged on.
-    """
+    """All that was concluded about one chart: the outcomes in the order of the cards, and the frame they rest on."""
 
     chart: Chart
     knowledge: Knowledge

@@ -36,8 +36,7 @@ _PATIENT: Final = {"AgeInYears": "Patient.birthDate", "AgeInMonths": "Patient.bi
 
 @dataclass(frozen=True, slots=True)
 class Because:
-    """A condition that decided: its text, what it was, the names in it, its line in the card's file or in shared.yaml.
-    """
+    """A condition that decided: its text, what it was, the names in it, its line in the card or in shared.yaml."""
 
     condition: str
     value: bool

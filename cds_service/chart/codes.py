@@ -71,7 +71,7 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
     """The code groups by name, and look-up tables made from them when they are first used.
 
     `horizon` holds, per result group, the milliseconds beyond which no card asks for a result: older ones are not read.
-    A group that is not in it is read whole.
+    A group that is not in it is read whole. `record_horizon` holds the same for `procedures` and `encounters`.
     """
 
     results: Mapping[str, ResultGroup] = {}
@@ -87,14 +87,17 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
     qualifiers: Qualifiers = Qualifiers()
     derived: Mapping[str, Derived] = {}
     horizon: Mapping[str, int] = {}
+    record_horizon: Mapping[str, int] = {}
 
     def with_derived(self, derived: Mapping[str, Derived]) -> Codes:
         """The same codes, with the expressions of computed results compiled: group → Derived."""
         return replace(self, derived=dict(derived))
 
-    def with_horizon(self, horizon: Mapping[str, int]) -> Codes:
-        """The same codes, reading no result older than the given milliseconds of its group."""
-        return replace(self, horizon=dict(horizon))
+    def with_horizon(self, horizon: Mapping[str, int], records: Mapping[str, int]) -> Codes:
+        """The same codes, reading nothing that is older than the given milliseconds: results by group, `procedures` and
+        `encounters` as such.
+        """
+        return replace(self, horizon=dict(horizon), record_horizon=dict(records))
 
     @cached_property
     def concepts(self) -> ConceptTable:
@@ -176,13 +179,14 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
         return {}
 
     def cutoffs(self, now: int) -> Mapping[str, str]:
-        """The day (ISO 8601) before which no card asks for a result, for each group with a horizon."""
+        """The day (ISO 8601) before which no card asks, for each result group and kind of record with a horizon."""
         today = now // DAY
         found = self._cutoffs.get(today)
         if found is None:
             self._cutoffs.clear()
+            reach = {**self.horizon, **self.record_horizon}
             found = self._cutoffs[today] = {
-                group: day_of((today - 2) * DAY - horizon).isoformat() for group, horizon in self.horizon.items()
+                name: day_of((today - 2) * DAY - horizon).isoformat() for name, horizon in reach.items()
             }
         return found
 

@@ -10,6 +10,8 @@ from cds_service.chart.moment import Moment
 from cds_service.chart.subject import name_of
 from cds_service.fhir.resources import CodeableConcept, Entry
 
+_DAY: Final = len("2026-11")
+"""A date longer than this names a day."""
 _VOID: Final = frozenset({"cancelled", "entered-in-error"})
 
 
@@ -17,8 +19,12 @@ def read_encounters(entries: list[Entry], codes: Codes, moment: Moment) -> dict[
     """The encounters by group; those that were cancelled do not count."""
     found: dict[str, list[Encounter]] = {}
     named = codes.visits.named
+    since = codes.cutoffs(moment.now).get("encounters", "")
     for entry in entries:
         encounter: Any = entry.resource
+        began = encounter.period.start if encounter.period is not None else None
+        if began is not None and len(began) > _DAY and began < since:
+            continue
         groups = named(CodeableConcept([encounter.class_])) if encounter.class_ is not None else ()
         for concept in encounter.type or ():
             groups += named(concept)

@@ -23,7 +23,7 @@ from cds_service.fhir.resources import (
     Reference,
 )
 from cds_service.fhir.resources import Medication as MedicationResource
-from cds_service.fhir.uncertain import DAY, Interval, Unknown
+from cds_service.fhir.uncertain import DAY, HOUR, Interval, Unknown
 
 _ORDERS: Final = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
 _VOID: Final = frozenset({"entered-in-error", "cancelled", "not-done"})
@@ -114,7 +114,7 @@ class MedicationReader:
         end = moment.first(period_end(administration.effectivePeriod), administration.effectiveDateTime)
         given = administration.status in ("completed", "in-progress")
         age = moment.age(end if end is not None else start)
-        recent = isinstance(age, int) and age <= DAY
+        recent = isinstance(age, int) and -HOUR <= age <= DAY
         status = "active" if given and recent else "completed" if given else administration.status or "unknown"
         recognised = self._recognise(administration, reference, status)
         if recognised is not None:

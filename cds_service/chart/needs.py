@@ -53,6 +53,17 @@ def horizon(facts: Iterable[Fact], codes: Codes) -> dict[str, int]:
     return {group: int(back) for group, back in reach.items() if back != float("inf")}
 
 
+def record_horizon(facts: Iterable[Fact]) -> dict[str, int]:
+    """How far back, in milliseconds, the facts ask for procedures and encounters; left out when some fact asks for
+    all.
+    """
+    found: dict[str, float] = {"procedures": 0, "encounters": 0}
+    for fact in facts:
+        if fact.form in found and "current" not in fact.groups:
+            found[fact.form] = max(found[fact.form], _window(fact))
+    return {form: int(back) for form, back in found.items() if back != float("inf")}
+
+
 def _window(fact: Fact) -> float:
     if fact.near is not None:
         return _window(fact.near) + (fact.within if fact.within is not None else float("inf"))

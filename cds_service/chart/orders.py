@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cds_service.chart.codes import Codes
-from cds_service.chart.concepts import Meaning
 from cds_service.chart.items import Order, Procedure
 from cds_service.chart.moment import Moment, period_end, period_start
 from cds_service.chart.subject import Subject, name_of
@@ -15,6 +14,8 @@ from cds_service.fhir.resources import Procedure as ProcedureResource
 from cds_service.fhir.uncertain import Span, Unknown
 
 _OPEN: Final = {"active": "active", "on-hold": "on-hold", "draft": "planned"}
+_DAY: Final = len("2026-11")
+"""A date longer than this names a day."""
 _NOT_ORDERED: Final = frozenset({"proposal", "plan", "option"})
 _REPORTED: Final = frozenset({"final", "amended", "corrected", "appended"})
 
@@ -33,6 +34,7 @@ class OrderReader:
         self.unreadable: list[Unreadable] = []
         self._named = codes.ordered.named
         self._moment = moment
+        self._since = codes.cutoffs(moment.now).get("procedures", "")
 
     def read(self, subject: Subject, reading: Reading, drafted: Reading) -> None:
         """Read the drafts and what is on the chart; a draft replaces the order of the same id."""
@@ -45,18 +47,15 @@ class OrderReader:
             request = entry.resource
             if name_of(entry) not in names and request.intent not in _NOT_ORDERED:
                 self._order(entry, _OPEN.get(request.status or ""))
-        named = self._named
         for entry in subject.own(reading.entries[ProcedureResource]):
             procedure: Any = entry.resource
-            groups = named(procedure.code)
-            if groups and procedure.status == "completed":
-                period = procedure.performedPeriod
-                self._done(entry, groups, procedure.performedDateTime, period_end(period), period_start(period))
+            period = procedure.performedPeriod
+            if procedure.status == "completed":
+                self._done(entry, procedure.performedDateTime, period_end(period), period_start(period))
         for entry in subject.own(reading.entries[DiagnosticReport]):
             report: Any = entry.resource
-            groups = named(report.code)
-            if groups and report.status in _REPORTED:
-                self._done(entry, groups, report.effectiveDateTime, period_end(report.effectivePeriod), report.issued)
+            if report.status in _REPORTED:
+                self._done(entry, report.effectiveDateTime, period_end(report.effectivePeriod), report.issued)
 
     def _order(self, entry: Entry, status: str | None) -> None:
         request: Any = entry.resource
@@ -75,8 +74,15 @@ class OrderReader:
             order = Order(id=reference, group=group, status=status, date=date, planned=planned, age=moment.age(date))
             self.orders.setdefault(group, []).append(order)
 
-    def _done(self, entry: Entry, groups: Meaning, *dates: str | None) -> None:
-        date = self._moment.first(*dates)
+    def _done(self, entry: Entry, *dates: str | None) -> None:
+        done: Any = entry.resource
+        written = next((date for date in dates if date is not None), None)
+        if written is not None and len(written) > _DAY and written < self._since:
+            return
+        groups = self._named(done.code)
+        if not groups:
+            return
+        date = self._moment.read(written)
         reference = name_of(entry)
         if isinstance(date, Unknown):
             self.unreadable.append(Unreadable(reference, "a date that cannot be read"))
@@ -85,5 +91,5 @@ class OrderReader:
         else:
             age = self._moment.age(date)
             for group in dict.fromkeys(group for group, _ in groups):
-                done = Procedure(id=reference, group=group, date=date, age=age)
-                self.procedures.setdefault(group, []).append(done)
+                item = Procedure(id=reference, group=group, date=date, age=age)
+                self.procedures.setdefault(group, []).append(item)

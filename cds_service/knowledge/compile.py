@@ -40,14 +40,11 @@ def compile_expression(expression: s.Expression, allocate: Allocate) -> Run:
 
 
 def compile_definition(named: s.Named, allocate: Allocate) -> None:
-    """Compile a definition so that its slot is filled once per frame."""
+    """Compile a definition, unless it is a fact or compiled already, so that its slot is filled once per frame."""
     expression = named.expression
-    if expression is None or isinstance(expression, s.Labels):
-        body = _labels(expression, allocate) if expression else None
-    else:
-        body = compile_expression(expression, allocate)
-    if body is None or expression is None:
+    if expression is None or expression.run is not s.not_compiled:
         return
+    body = compile_expression(expression, allocate)
     slot = named.slot
 
     def once(frame: Frame) -> Any:
@@ -69,13 +66,14 @@ def _quantity(e: s.Quantity | s.Duration, _allocate: Allocate) -> Run:
     return lambda _frame: value
 
 
-def _name(e: s.Name, _allocate: Allocate) -> Run:
+def _name(e: s.Name, allocate: Allocate) -> Run:
     if e.name == "Hook":
         return lambda frame: frame[HOOK]
     target = e.target
     if isinstance(target, s.Named) and target.expression is not None:
-        definition = target.expression
-        return lambda frame: definition.run(frame)
+        if target.expression.run is s.not_compiled:
+            compile_definition(target, allocate)
+        return target.expression.run
     slot = target.slot if target is not None else -1
     return lambda frame: frame[slot]
 
@@ -109,6 +107,8 @@ def _exists(e: s.Exists, allocate: Allocate) -> Run:
         value = of(frame)
         if value is UNKNOWN:
             return UNKNOWN
+        if not value:
+            return False
         undecided = isinstance(value, Undecided)
         doubtful = undecided
         for one in value.certain if undecided else value:
@@ -276,8 +276,7 @@ def _call(e: s.Call, allocate: Allocate) -> Run:
     return lambda frame: compute(of(frame))
 
 
-def _labels(e: s.Expression, allocate: Allocate) -> Run:
-    assert isinstance(e, s.Labels)  # noqa: S101 - called for labelled lists only
+def _labels(e: s.Labels, allocate: Allocate) -> Run:
     entries = [(label, compile_expression(condition, allocate)) for label, condition in e.entries]
 
     def labels(frame: Frame) -> Any:

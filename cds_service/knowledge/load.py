@@ -10,7 +10,7 @@ from typing import Final
 from cds_service import __version__
 from cds_service.chart.codes import Codes
 from cds_service.chart.facts import FactPlan
-from cds_service.chart.needs import horizon
+from cds_service.chart.needs import horizon, record_horizon
 from cds_service.knowledge.card import Card
 from cds_service.knowledge.codes import load_codes
 from cds_service.knowledge.compile import FIRST_FREE, compile_definition
@@ -82,7 +82,7 @@ def load_knowledge(folder: Path) -> Knowledge:
         for fact in facts_of(card, around.suggestions):
             frames.fact(fact)
     facts = list(frames.facts)
-    codes = codes.with_horizon(horizon(facts, codes))
+    codes = codes.with_horizon(horizon(facts, codes), record_horizon(facts))
     knowledge = Knowledge(
         version=f"{__version__}+{_fingerprint(folder)}",
         codes=codes,

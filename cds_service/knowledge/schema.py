@@ -46,7 +46,11 @@ class CardSchema(Strict):
 
     id = fields.String(required=True, validate=_WORD)
     title = _text(required=True)
-    version = fields.String(required=True, validate=validate.Regexp(r"^\d+\.\d+\.\d+$", error="must be such as 1.0.0"))
+    version = fields.String(
+        required=True,
+        error_messages={"invalid": "must be such as 1.0.0"},
+        validate=validate.Regexp(r"^\d+\.\d+\.\d+$", error="must be such as 1.0.0"),
+    )
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))
     priority = fields.Integer(required=True, strict=True, validate=validate.Range(1, 99))
     hooks = fields.List(fields.String(validate=validate.OneOf(HOOKS)), required=True, validate=validate.Length(min=1))

@@ -17,7 +17,8 @@ from cds_service.knowledge.types import NULL, Type
 Run = Callable[[list[Any]], Any]
 
 
-def _not_compiled(_frame: list[Any]) -> Any:
+def not_compiled(_frame: list[Any]) -> Any:
+    """What `run` is until an expression is compiled."""
     raise RuntimeError("this expression was not compiled")
 
 
@@ -29,7 +30,7 @@ class Expression:
     line: int
     column: int
     type: Type = NULL
-    run: Run = field(default=_not_compiled, repr=False)
+    run: Run = field(default=not_compiled, repr=False)
     reached: tuple[Named, ...] | None = field(default=None, repr=False)
 
     def children(self) -> Iterator[Expression]:
