@@ -15,16 +15,17 @@ NO_PRESSURE: Final = "neither a systolic nor a diastolic value"
 
 def read_pressure(
     observation: Observation, part: Part | None, group: ResultGroup, codes: Codes, result: Result
-) -> None:
+) -> str | None:
     """Put the systolic and diastolic pressure of an Observation into `result`; a half that is not there stays None.
 
-    A half that is there but cannot be read is UNKNOWN. Raises ValueError when neither can be read.
+    A half that is there but cannot be read is UNKNOWN, and the reason is returned. Raises ValueError when neither can be
+    read.
     """
     if part is not None:
         if observation.valueQuantity is None:
             raise ValueError("no value")
         _set(result, part, observation.valueQuantity, group, codes)
-        return
+        return None
     problem: ValueError | None = None
     for component in observation.component or ():
         named = _part(component, group, codes)
@@ -38,6 +39,7 @@ def read_pressure(
     readable = [half for half in (result.systolic, result.diastolic) if half is not None and half is not UNKNOWN]
     if not readable:
         raise problem or ValueError(NO_PRESSURE)
+    return str(problem) if problem else None
 
 
 def _set(result: Result, part: Part, quantity: Quantity, group: ResultGroup, codes: Codes) -> None:

@@ -90,7 +90,9 @@ class ResultReader:
                 point_of_care=hit.poc,
             )
             if group.kind == "pressure":
-                read_pressure(observation, hit.part, group, self._codes, result)
+                half = read_pressure(observation, hit.part, group, self._codes, result)
+                if half is not None:
+                    self.unreadable.append(Unreadable(reference, half))
         except ValueError as error:
             self.unreadable.append(Unreadable(reference, str(error)))
             if status != "preliminary":

@@ -222,7 +222,7 @@ def test_the_status_of_a_statement(elements: dict[str, Any], status: str) -> Non
     assert not chart(statement(status="entered-in-error")).medications
 
 
-@pytest.mark.parametrize(("days", "status"), [(0.9, "active"), (1.1, "completed")])
+@pytest.mark.parametrize(("days", "status"), [(0.9, "active"), (1.1, "completed"), (-1, "completed")])
 def test_an_administration_is_active_for_a_day(days: float, status: str) -> None:
     given = {
         "resourceType": "MedicationAdministration",

@@ -43,9 +43,11 @@ def test_a_half_that_is_missing_is_null() -> None:
 
 def test_a_half_that_cannot_be_read_is_unknown() -> None:
     components = [component("8480-6", 150), component("8462-4", 90, "furlong")]
-    (one,) = pressures(observation("bp", code="85354-9", component=components))
+    found = chart(observation("bp", code="85354-9", component=components))
+    (one,) = found.results["blood-pressure"]
     assert one.systolic == 150
     assert one.diastolic is UNKNOWN
+    assert [each.reason for each in found.unreadable] == ["unit 'furlong' is not known for blood pressure"]
 
 
 def test_each_half_has_its_own_plausible_range() -> None:

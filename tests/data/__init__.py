@@ -1,0 +1,1 @@
+"""Data that nobody of this project wrote."""
