@@ -1,7 +1,7 @@
 """The two bare endpoints that a request is measured against: Flask under gunicorn as both come, with one worker.
 
-A reads the body and parses it with orjson; B reads the body and decodes it into the narrow structs that our reader uses.
-Neither judges anything.
+A reads the body and parses it with orjson; B decodes it into the narrow structs that our reader uses. Neither judges
+anything.
 """
 
 from __future__ import annotations
