@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from cds_service.chart.chart import Chart, build_chart, read_bundle_chart
 from cds_service.chart.codes import Codes
 from cds_service.fhir.resources import READ
@@ -90,7 +91,7 @@ def test_the_bulk_sets_are_read_patient_by_patient(shared: Path, codes: Codes, f
 
 
 def _is_known(reason: str) -> bool:
-    """What of Synthea cannot be read: smoking status as a number, pressure without unit, HbA1c lower than anybody has."""
+    """What of Synthea cannot be read: smoking as a number, pressure without unit, HbA1c lower than anybody has."""
     return reason in (
         "a quantity where another kind of value was expected",
         "no unit for blood pressure",
