@@ -448,10 +448,8 @@ def test_quirk_37_what_is_not_a_current_order_is_not_active(read: Read) -> None:
     statin = {"medicationCodeableConcept": {"text": "atorvastatin 20 mg"}, "medicationReference": None}
     expected = {
         HL7 + "MedicationRequest-medrx0329": "on-hold",
-        DE
-        + "Bundle-mii-exa-test-data-bundle-mtb-1__MedicationRequest-mii-exa-test-data-mtb-therapieempfehlung-1": "proposed",
-        DE
-        + "Bundle-mii-exa-test-data-bundle-mtb-1__MedicationRequest-mii-exa-test-data-mtb-therapieempfehlung-2": "proposed",
+        f"{RECOMMENDED}1": "proposed",
+        f"{RECOMMENDED}2": "proposed",
         DE + "Bundle-mii-exa-test-data-bundle-pat-1__MedicationRequest": None,
         MS + "RDE-O11-01-expected__MedicationRequest": "completed",
         MS + "MedicationStatement.json": "not-taken",
