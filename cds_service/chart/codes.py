@@ -93,11 +93,11 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
         """The same codes, with the expressions of computed results compiled: group → Derived."""
         return replace(self, derived=dict(derived))
 
-    def with_horizon(self, horizon: Mapping[str, int], records: Mapping[str, int]) -> Codes:
+    def with_horizon(self, horizon: Mapping[str, int], records: Mapping[str, int] | None = None) -> Codes:
         """The same codes, reading nothing that is older than the given milliseconds: results by group, `procedures` and
         `encounters` as such.
         """
-        return replace(self, horizon=dict(horizon), record_horizon=dict(records))
+        return replace(self, horizon=dict(horizon), record_horizon=dict(records or {}))
 
     @cached_property
     def concepts(self) -> ConceptTable:

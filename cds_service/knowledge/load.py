@@ -63,16 +63,15 @@ def load_knowledge(folder: Path) -> Knowledge:
         claims=read_claims(folder / "sources", problems),
         override_reasons=read_override_reasons(folder / "override_reasons.yaml", problems),
     )
-    for key, child in shared_node.value["sources"].items():
-        for id_ in child.plain() if isinstance(child.value, list) else [child.value]:
-            if id_ not in around.guidelines:
-                problems.add(
-                    child, f"the unknown guideline '{id_}' for {key}", "an id of cards/sources/guidelines.yaml"
-                )
+    for _, child in shared_node.value["sources"].items():
+        for one in child.each():
+            if not one.is_among(around.guidelines):
+                problems.unknown(one, "guideline", "an id of cards/sources/guidelines.yaml")
     expressions = [named.expression for named in shared.known.values() if named.expression is not None]
     check_sources(shared_node, expressions, set(around.shared_sources), problems)
-    for named in shared.known.values():
-        compile_definition(named, frames.allocate)
+    if not problems.found:
+        for named in shared.known.values():
+            compile_definition(named, frames.allocate)
     read = {path.stem: read_card(node, around, problems) for path, node in nodes.items()}
     cards = {id_: card for id_, card in read.items() if card is not None}
     _check_named_cards(shared_node, nodes, set(read), problems)
@@ -122,12 +121,12 @@ def _check_named_cards(shared: Node, nodes: Mapping[Path, Node], known: set[str]
     for node in (shared, *nodes.values()):
         for _, fact in (node.get("facts") or Node({}, node.path, 1, 1)).items():
             named = fact.get("cards")
-            for one in () if named is None else list(named) if isinstance(named.value, list) else [named]:
-                if one.value not in known:
-                    problems.add(one, f"the unknown card '{one.value}'", "the id of a card")
+            for one in named.each() if named is not None else ():
+                if not one.is_among(known):
+                    problems.unknown(one, "card", "the id of a card")
         into = node.get("merge_into")
-        if into is not None and into.value not in known:
-            problems.add(into, f"the unknown card '{into.value}'", "the id of a card")
+        if into is not None and not into.is_among(known):
+            problems.unknown(into, "card", "the id of a card")
 
 
 def _order(cards: Mapping[str, Card], problems: Problems) -> tuple[Card, ...]:

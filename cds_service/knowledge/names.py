@@ -13,7 +13,7 @@ from cds_service.knowledge.checking import GENDERS, Checker
 from cds_service.knowledge.compile import NOT_YET
 from cds_service.knowledge.language import duration, parse
 from cds_service.knowledge.reading import Node, Problems
-from cds_service.knowledge.types import Kind, Type, item, list_of
+from cds_service.knowledge.types import NULL, Kind, Type, item, list_of
 
 FORMS: Final[tuple[str, ...]] = get_args(Form)
 _NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]+$")
@@ -115,13 +115,10 @@ class Names:
             return self._named_definition(name, self._defines[name])
         return self.outer.resolve(name) if self.outer is not None else None
 
-    def _named_fact(self, name: str, node: Node) -> s.Named | None:
+    def _named_fact(self, name: str, node: Node) -> s.Named:
         fact = self.read_fact(node)
-        if fact is None:
-            return None
-        named = s.Named(
-            name=name, slot=self.frames.fact(fact), type=self.type_of(fact), path=node.path, line=node.line, fact=fact
-        )
+        slot, of = (self.frames.fact(fact), self.type_of(fact)) if fact is not None else (-1, NULL)
+        named = s.Named(name=name, slot=slot, type=of, path=node.path, line=node.line, fact=fact)
         self.known[name] = named
         return named
 
@@ -133,12 +130,8 @@ class Names:
         self._open.append(name)
         expression = self.read_expression(node)
         self._open.pop()
-        if expression is None:
-            return None
-        slot = self.frames.allocate(NOT_YET)
-        named = s.Named(
-            name=name, slot=slot, type=expression.type, path=node.path, line=node.line, expression=expression
-        )
+        slot, of = (self.frames.allocate(NOT_YET), expression.type) if expression is not None else (-1, NULL)
+        named = s.Named(name=name, slot=slot, type=of, path=node.path, line=node.line, expression=expression)
         self.known[name] = named
         return named
 
@@ -208,7 +201,6 @@ class Names:
         return value
 
     def _groups(self, form: str, node: Node) -> tuple[str, ...]:
-        nodes = list(node) if isinstance(node.value, list) else [node]
         known: Callable[[str], bool] = {
             "result": lambda g: g in self.codes.results,
             "results": lambda g: g in self.codes.results,
@@ -221,11 +213,11 @@ class Names:
             "cards": lambda _id: True,
         }[form]
         groups = []
-        for one in nodes:
+        for one in node.each():
             if isinstance(one.value, str) and known(one.value):
                 groups.append(one.value)
             else:
-                self.problems.add(one, f"the unknown code group '{one.value}'", f"a group of cards/codes for {form}")
+                self.problems.unknown(one, "code group", f"a group of cards/codes for {form}")
         if form in ("result", "results") and len(groups) > 1:
             self.problems.add(node, "several result groups", "one; two groups are two facts")
             return ()

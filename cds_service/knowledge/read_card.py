@@ -83,7 +83,7 @@ class _Reader:
         drafts = self._drafts()
         own = [n.expression for n in self.names.known.values() if n.expression is not None]
         check_sources(self.node, [*self.judged[1:], *own], {*sources, *self.around.shared_sources}, self.problems)
-        if population is None or summary is None or detail is None:
+        if self.problems.found or population is None or summary is None or detail is None:
             return None
         for named in self.names.known.values():
             compile_definition(named, self.around.frames.allocate)
@@ -202,31 +202,30 @@ class _Reader:
     def _sources(self) -> dict[str, tuple[str, ...]]:
         sources = {}
         for literal, child in self.node.value["sources"].items():
-            ids = child.plain() if isinstance(child.value, list) else [child.value]
-            for id_ in ids:
-                if id_ not in self.around.guidelines:
-                    self.problems.add(child, f"the unknown guideline '{id_}'", "an id of cards/sources/guidelines.yaml")
-            sources[" ".join(literal.split())] = tuple(map(str, ids))
+            for one in child.each():
+                if not one.is_among(self.around.guidelines):
+                    self.problems.unknown(one, "guideline", "an id of cards/sources/guidelines.yaml")
+            sources[" ".join(literal.split())] = tuple(str(one.value) for one in child.each())
         return sources
 
     def _check_lists(self) -> None:
-        for key, known, where in (
-            ("claims", self.around.claims, "cards/sources/articles.yaml"),
-            ("override_reasons", self.around.override_reasons, "cards/override_reasons.yaml"),
+        for key, what, known, where in (
+            ("claims", "claim", self.around.claims, "cards/sources/articles.yaml"),
+            ("override_reasons", "override reason", self.around.override_reasons, "cards/override_reasons.yaml"),
         ):
             for child in self.node.value[key]:
-                if child.value not in known:
-                    self.problems.add(child, f"the unknown '{child.value}'", f"an id of {where}")
+                if not child.is_among(known):
+                    self.problems.unknown(child, what, f"an id of {where}")
 
     def _drafts(self) -> tuple[Fact, ...]:
         facts: dict[Any, list[str]] = {"medications": [], "orders": []}
         for child in self.node.get("drafts") or ():
-            if child.value in self.around.codes.medications:
+            if child.is_among(self.around.codes.medications):
                 facts["medications"].append(str(child.value))
-            elif child.value in self.around.codes.orders:
+            elif child.is_among(self.around.codes.orders):
                 facts["orders"].append(str(child.value))
             else:
-                self.problems.add(child, f"the unknown code group '{child.value}'", "a group of drugs or orders")
+                self.problems.unknown(child, "code group", "a group of drugs or orders")
         found = [Fact(form=form, groups=tuple(groups), drafts="only") for form, groups in facts.items() if groups]
         for named in self.names.known.values():
             if named.fact is not None and named.fact.drafts == "only":

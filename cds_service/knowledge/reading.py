@@ -7,7 +7,7 @@ is a problem. Comments are YAML's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -78,6 +78,14 @@ class Node:
         """The node of a name in a mapping, or None."""
         return self.value.get(name) if isinstance(self.value, dict) else None
 
+    def each(self) -> list[Node]:
+        """The nodes of a list, or the node itself: where one stands, a list may stand."""
+        return list(self.value) if isinstance(self.value, list) else [self]
+
+    def is_among(self, known: Container[str]) -> bool:
+        """Whether it is a text that is known."""
+        return isinstance(self.value, str) and self.value in known
+
     def items(self) -> Iterator[tuple[str, Node]]:
         """The names and nodes of a mapping; nothing for anything else."""
         if isinstance(self.value, dict):
@@ -98,6 +106,11 @@ class Problems:
         """Note a mistake at the place of a node."""
         self.found.append(Problem(node.path, node.line, node.column, found, expected))
 
+    def unknown(self, node: Node, what: str, expected: str) -> None:
+        """Note that a node names nothing that is known."""
+        named = isinstance(node.value, str)
+        self.add(node, f"the unknown {what} '{node.value}'" if named else node.words, expected)
+
     def at(self, path: Path, line: int, column: int, found: str, expected: str) -> None:
         """Note a mistake at a line and column of a file."""
         self.found.append(Problem(path, line, column, found, expected))
@@ -105,7 +118,7 @@ class Problems:
     def check(self) -> None:
         """Raise KnowledgeError when anything was found."""
         if self.found:
-            raise KnowledgeError(self.found)
+            raise KnowledgeError(list(dict.fromkeys(self.found)))
 
 
 def read_yaml(path: Path, problems: Problems) -> Node:

@@ -115,6 +115,19 @@ class GuidelineSchema(Strict):
     checked = fields.Boolean(required=True)
 
 
+_EXPECTED: Final = {
+    "Not a valid string.": "text",
+    "Not a valid integer.": "a whole number",
+    "Not a valid boolean.": "true or false",
+    "Not a valid list.": "a list",
+    "Not a valid mapping type.": "a mapping",
+    "Not a valid URL.": "an https URL",
+    "Invalid input type.": "a mapping",
+    "Field may not be null.": "a value",
+}
+"""marshmallow's words for what is wrong, as what was expected."""
+
+
 def conforms(schema: type[Schema], node: Node, problems: Problems) -> bool:
     """Whether a mapping has the shape of a schema; each mistake is a problem at its own place."""
     if not isinstance(node.value, dict):
@@ -134,7 +147,7 @@ def _tell(node: Node, messages: Any, problems: Problems) -> None:
             _tell_one(node, key, inner, problems)
         return
     for message in messages if isinstance(messages, list) else [messages]:
-        problems.add(node, node.words, str(message).rstrip("."))
+        problems.add(node, node.words, _EXPECTED.get(str(message), str(message)).rstrip("."))
 
 
 def _tell_one(node: Node, key: Any, inner: Any, problems: Problems) -> None:

@@ -93,11 +93,11 @@ def _left_out(node: Node | None, codes: Codes, problems: Problems) -> Fact | Non
 
 def _groups(node: Node, known: Any, problems: Problems) -> tuple[str, ...]:
     groups = []
-    for one in list(node) if isinstance(node.value, list) else [node]:
-        if one.value in known:
+    for one in node.each():
+        if one.is_among(known):
             groups.append(str(one.value))
         else:
-            problems.add(one, f"the unknown code group '{one.value}'", "a group of cards/codes")
+            problems.unknown(one, "code group", "a group of cards/codes")
     return tuple(groups)
 
 
