@@ -46,13 +46,13 @@ class ConceptTable:
             self.codes[code][uri] = known + new
 
     def named(self, concept: CodeableConcept | None) -> Meaning:
-        """The groups that a concept means, in the order of its codings; a group may come twice."""
+        """The groups that a concept means, by its codes and then by its words; a group may come twice."""
         if concept is None:
             return ()
         found: Meaning = ()
-        codes, heads, head = self.codes, self._heads, self._head
+        codes = self.codes
         for coding in concept.coding or ():
-            code, text = coding.code, coding.display
+            code = coding.code
             if code is not None:
                 system = coding.system
                 systems = codes.get(code)
@@ -60,20 +60,26 @@ class ConceptTable:
                     found += systems.get(system) or systems.get(plain_system(system), ())
                 if system in _ICD10CM:
                     found += self.diagnoses.named(code)
-            if text is not None and (text[:head].lower() in heads or _is_odd(text)):
-                found += self.phrases.get(whole_text(text), ())
-        text = concept.text
-        if text is not None and (text[:head].lower() in heads or _is_odd(text)):
-            found += self.phrases.get(whole_text(text), ())
-        return found
+        return found + self.named_by_words(concept)
 
     def named_by_words(self, concept: CodeableConcept) -> Meaning:
-        """The groups that the text or a display of a concept means, whatever its codes."""
+        """The groups that the text or a display of a concept means, whatever its codes.
+
+        Only a text whose beginning is that of a phrase, or would be once it is tidied up, is looked at whole.
+        """
         found: Meaning = ()
         heads, head = self._heads, self._head
-        for text in (concept.text, *(coding.display for coding in concept.coding or ())):
-            if text is not None and (text[:head].lower() in heads or _is_odd(text)):
-                found += self.phrases.get(whole_text(text), ())
+        said = concept.text
+        if said is not None:
+            begins = said[:head].lower()
+            if begins in heads or not begins.isascii() or "  " in begins or begins[:1] <= " ":
+                found = self.phrases.get(whole_text(said), ())
+        for coding in concept.coding or ():
+            text = coding.display
+            if text is not None and text != said:
+                begins = text[:head].lower()
+                if begins in heads or not begins.isascii() or "  " in begins or begins[:1] <= " ":
+                    found += self.phrases.get(whole_text(text), ())
         return found
 
 
@@ -115,11 +121,6 @@ def plain_system(system: str) -> str:
     if system.startswith("https://"):
         system = "http://" + system[8:]
     return _SNOMED if system.startswith(_SNOMED + "/") else system
-
-
-def _is_odd(text: str) -> bool:
-    """Whether the beginning of a text says nothing of how it begins once it is tidied up."""
-    return not text.isascii() or "  " in text or not text[:1].isalnum()
 
 
 def _codes(groups: Iterable[Group]) -> dict[str, dict[str, Meaning]]:

@@ -18,6 +18,8 @@ _STRENGTH: Final = re.compile(
     r"(\d+(?:[.,]\d+)?)\s*(mg|mcg|ug|µg|microgram|micrograms|g)\b(?!/\s*[a-z])", re.IGNORECASE
 )
 _SEVERAL: Final = re.compile(r"\s*/\s*(?=[A-Za-z]{4})|\+|;|\s/\s")
+_REMEMBERED: Final = 4096
+_LONG: Final = 400
 _MG: Final = {"mg": 1.0, "g": 1000.0}
 
 
@@ -70,9 +72,21 @@ class DrugTable:
         self._atc_lengths = sorted({len(code) for code in self._atc}, reverse=True)
         self._joined = frozenset(parts[0] for names in self._names.values() for parts, _, _ in names)
         self._forms = _pattern(local_forms)
+        self._recognised: dict[tuple[object, ...], Recognised] = {}
 
-    def recognise(self, codes: Iterable[tuple[str, str]], texts: tuple[str, ...]) -> Recognised:
-        """The drugs of a medicine with these (system URI, code) pairs and names."""
+    def recognise(self, codes: tuple[tuple[str, str], ...], texts: tuple[str, ...]) -> Recognised:
+        """The drugs of a medicine with these (system URI, code) pairs and names. The last answers are remembered."""
+        key = (codes, texts)
+        found = self._recognised.get(key)
+        if found is None:
+            found = self._recognise(codes, texts)
+            if len(self._recognised) >= _REMEMBERED:
+                self._recognised.clear()
+            if sum(map(len, texts)) < _LONG:
+                self._recognised[key] = found
+        return found
+
+    def _recognise(self, codes: tuple[tuple[str, str], ...], texts: tuple[str, ...]) -> Recognised:
         found: dict[tuple[str, str], Drug] = {}
         local: set[str] = set()
         for system, code in codes:

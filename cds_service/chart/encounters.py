@@ -18,14 +18,15 @@ _VOID: Final = frozenset({"cancelled", "entered-in-error"})
 def read_encounters(entries: list[Entry], codes: Codes, moment: Moment) -> dict[str, list[Encounter]]:
     """The encounters by group; those that were cancelled do not count."""
     found: dict[str, list[Encounter]] = {}
-    named = codes.visits.named
+    named, classes = codes.visits.named, codes.visits.codes
     since = codes.cutoffs(moment.now).get("encounters", "")
     for entry in entries:
         encounter: Any = entry.resource
         began = encounter.period.start if encounter.period is not None else None
         if began is not None and len(began) > _DAY and began < since:
             continue
-        groups = named(CodeableConcept([encounter.class_])) if encounter.class_ is not None else ()
+        kind = encounter.class_
+        groups = named(CodeableConcept([kind])) if kind is not None and kind.code in classes else ()
         for concept in encounter.type or ():
             groups += named(concept)
         if encounter.serviceType is not None:

@@ -49,7 +49,6 @@ class MedicationReader:
         self._drafted = drafted
         self._resources = _resources(reading) | _resources(drafted)
         self._items: list[Medication] = []
-        self._seen: dict[tuple[Any, ...], Recognised] = {}
 
     def read(self, subject: Subject) -> None:
         """Read the drafts and what is on the chart; a draft replaces the order of the same id."""
@@ -57,9 +56,11 @@ class MedicationReader:
         for entry in subject.own(self._drafted.entries[MedicationRequest]):
             self.placed.append(name_of(entry))
             self._request(entry.resource, name_of(entry), draft=True)
+        placed = self.placed
         for entry in subject.own(entries[MedicationRequest]):
-            if name_of(entry) not in self.placed:
-                self._request(entry.resource, name_of(entry))
+            reference = name_of(entry)
+            if not placed or reference not in placed:
+                self._request(entry.resource, reference)
         for entry in subject.own(entries[MedicationStatement]):
             self._statement(entry.resource, name_of(entry))
         for entry in subject.own(entries[MedicationAdministration]):
@@ -176,10 +177,8 @@ class MedicationReader:
                 texts.append(pointer.display)
             if resource is not None and resource.form is not None and texts:
                 _add_concept(resource.form, [], texts)
-        key = (*codes, *dict.fromkeys(texts))
-        found = self._seen.get(key)
-        if found is None:
-            found = self._seen[key] = self._codes.drugs.recognise(codes, tuple(dict.fromkeys(texts)))
+        names = tuple(texts) if len(texts) < 2 else tuple(dict.fromkeys(texts))
+        found = self._codes.drugs.recognise(tuple(codes), names)
         if not found.named and status in _MAY_COUNT:
             self.unresolved.append(reference)
         return found if found.drugs else None

@@ -109,12 +109,14 @@ def altered(draw: st.DrawFn) -> dict[str, Any]:
     """A sound resource in which up to three places hold something else, or nothing."""
     resource: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(SOUND)))
     for _ in range(draw(st.integers(0, 3))):
-        *path, last = draw(st.sampled_from([place for place in places(resource) if place != ("resourceType",)]))
+        *path, last = draw(
+            st.sampled_from([place for place in places(resource) if place != ("resourceType",)] or [("x",)])
+        )
         holder: Any = resource
         for key in path:
             holder = holder[key]
         if isinstance(holder, dict) and draw(st.booleans()):
-            del holder[last]
+            holder.pop(last, None)
         else:
             holder[last] = copy.deepcopy(draw(pieces))
     return resource
