@@ -189,16 +189,17 @@ def _fill_results(
         for one in chart.unreadable_results.get(fact.groups[0], ())
         if _may_be_inside(one.date, within, chart.now) and (newest is None or _newer(one.date, newest.date))
     ]
-    if newest is not None and (isinstance(newest.value, Interval) or isinstance(newest.age, Interval)):
-        doubtful.append(Doubt("uncertain", f"{newest.id} is not exact"))
-    if unreadable or doubtful:
-        doubts[asked.slot] = [*doubts.get(asked.slot, ()), *unreadable, *doubtful]
+    earlier = doubts.get(asked.slot, ())
+    inexact = [one for one in inside if isinstance(one.value, Interval) or isinstance(one.age, Interval)]
+    vague = [Doubt("uncertain", f"{one.id} is not exact") for one in inexact]
+    if unreadable or doubtful or vague:
+        doubts[asked.slot] = [*earlier, *unreadable, *doubtful, *vague]
     if single:
         if newest is not None:
             frame[asked.slot] = newest
         elif unreadable or doubtful:
             frame[asked.slot] = CANNOT_TELL
-    elif asked.slot in doubts:
+    elif earlier or unreadable or doubtful:
         frame[asked.slot] = Undecided(inside, [UNKNOWN])
     elif inside:
         frame[asked.slot] = inside
@@ -208,7 +209,8 @@ def _set_list(frame: list[Any], doubts: Doubts, asked: Asked, certain: list[Any]
     if len(certain) > 1:
         certain.sort(key=_newest_first)
     earlier = doubts.get(asked.slot)
-    later = [Doubt("uncertain", f"{item.id} has no exact date") for item in maybe]
+    vague = [item for item in certain if item.age is None or isinstance(item.age, Interval)]
+    later = [Doubt("uncertain", f"{item.id} has no exact date") for item in (*maybe, *vague)]
     if asked.fact.form == "medications":
         later += [Doubt("uncertain", f"the dose of {item.id} cannot be read") for item in certain if item.dose is None]
     if later:

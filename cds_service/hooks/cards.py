@@ -63,13 +63,8 @@ class CardWriter:
         if suggestions:
             built["suggestions"] = suggestions
             built["selectionBehavior"] = "any"
-        reasons = self.knowledge.override_reasons
-        built["overrideReasons"] = [
-            {"system": OVERRIDE_SYSTEM, "code": code, "display": reasons[code]} for code in card.override_reasons
-        ]
-        links = self._links(card)
-        if links:
-            built["links"] = links
+        built["overrideReasons"] = self._override_reasons([card])
+        built["links"] = self._links([card])
         merged = [one.card.id for one in shown.lines]
         about: dict[str, Any] = {"id": card.id, "version": card.version}
         if merged:
@@ -78,13 +73,15 @@ class CardWriter:
         return built
 
     def _folded(self, shown: Shown) -> dict[str, Any]:
-        titles = ", ".join(one.card.title for one in shown.lines)
-        summary = f"{len(shown.lines)} more critical findings: {titles}"
+        folded = [one.card for one in shown.lines]
+        summary = f"{len(folded)} more critical findings: {', '.join(card.title for card in folded)}"
         return {
             "summary": _shortened(summary),
             "detail": "\n".join(f"- **{one.card.title}**: {self.line(one)}" for one in shown.lines),
             "indicator": "critical",
             "source": {"label": SOURCE_LABEL},
+            "overrideReasons": self._override_reasons(folded),
+            "links": self._links(folded),
             "extension": {
                 f"{EXTENSION}.card": {
                     "id": FOLDED, "version": self.knowledge.version, "merged": [one.card.id for one in shown.lines],
@@ -129,8 +126,14 @@ class CardWriter:
         source["topic"] = {"system": "urn:leg-weakness-cds:card", "code": card.id, "display": card.title}
         return source
 
-    def _links(self, card: Card) -> list[dict[str, str]]:
-        guidelines = [self.knowledge.guidelines[id_] for id_ in card.guidelines]
+    def _override_reasons(self, cards: list[Card]) -> list[dict[str, str]]:
+        codes = dict.fromkeys(code for card in cards for code in card.override_reasons)
+        reasons = self.knowledge.override_reasons
+        return [{"system": OVERRIDE_SYSTEM, "code": code, "display": reasons[code]} for code in codes]
+
+    def _links(self, cards: list[Card]) -> list[dict[str, str]]:
+        ids = dict.fromkeys(id_ for card in cards for id_ in card.guidelines)
+        guidelines = [self.knowledge.guidelines[id_] for id_ in ids]
         return [
             {"label": f"{guideline.name} ({guideline.year})" if guideline.year else guideline.name,
              "url": guideline.url, "type": "absolute"}

@@ -206,6 +206,10 @@ class _Reader:
                 if not one.is_among(self.around.guidelines):
                     self.problems.unknown(one, "guideline", "an id of cards/sources/guidelines.yaml")
             sources[" ".join(literal.split())] = tuple(str(one.value) for one in child.each())
+        known = [self.around.guidelines.get(id_) for ids in sources.values() for id_ in ids]
+        if not any(guideline is not None and guideline.url for guideline in known):
+            found = "no guideline with an address"
+            self.problems.add(self.node.value["sources"], found, "at least one, so that the card links to its evidence")
         return sources
 
     def _check_lists(self) -> None:
