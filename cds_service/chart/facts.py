@@ -56,6 +56,11 @@ class FactPlan:
         self._facts = [Asked(fact, slot, _belongs(fact), prefetch_keys(fact, codes)) for fact, slot in slots.items()]
         self._slots = dict(slots)
         self._near = [asked for asked in self._facts if asked.fact.near is not None]
+        self._computed = [
+            asked
+            for asked in self._facts
+            if asked.fact.form in ("result", "results") and codes.results[asked.fact.groups[0]].derived is not None
+        ]
         self._asking: dict[str, dict[str, list[Asked]]] = defaultdict(dict)
         self._frames: dict[frozenset[str], tuple[list[Any], Doubts]] = {}
         for asked in self._facts:
@@ -85,6 +90,9 @@ class FactPlan:
         for group in {**results, **chart.unreadable_results} if chart.unreadable_results else results:
             for asked in asking.get(group, ()):
                 _fill_results(frame, doubts, asked, chart, results)
+        if chart.unreadable_results:
+            for asked in self._computed:
+                self._doubt_computed(frame, doubts, asked, chart, results)
         for asked in self._near:
             self._fill_near(frame, doubts, asked, chart, results)
         for kind in _LISTS:
@@ -114,6 +122,24 @@ class FactPlan:
         if not undecided:
             self._frames[missing] = (frame, doubts)
         return frame, doubts
+
+    def _doubt_computed(
+        self, frame: list[Any], doubts: Doubts, asked: Asked, chart: Chart, results: Mapping[str, list[Result]]
+    ) -> None:
+        """A computed result that is not there for want of a readable input cannot be told."""
+        derived = self._codes.results[asked.fact.groups[0]].derived
+        if derived is None or (frame[asked.slot] is not ABSENT and frame[asked.slot] is not EMPTY):
+            return
+        inputs = [group for _, group, _ in derived.inputs] if results.get(derived.base) else []
+        unreadable = [
+            Doubt("unreadable", f"{one.id}: {one.reason}")
+            for group in (derived.base, *inputs)
+            for one in chart.unreadable_results.get(group, ())
+            if _may_be_inside(one.date, asked.fact.within, chart.now)
+        ]
+        if unreadable:
+            doubts[asked.slot] = [*doubts.get(asked.slot, ()), *unreadable]
+            frame[asked.slot] = CANNOT_TELL if asked.fact.form == "result" else Undecided([], [UNKNOWN])
 
     def _fill_near(
         self, frame: list[Any], doubts: Doubts, asked: Asked, chart: Chart, results: Mapping[str, list[Result]]

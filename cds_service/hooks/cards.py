@@ -150,6 +150,8 @@ class CardWriter:
         for id_, condition in offer.members:
             if condition is None or condition.run(outcome.frame) is True:
                 suggestion = self.knowledge.suggestions[id_]
+                if outcome.preliminary and suggestion.proposes_problem:
+                    continue  # a problem is proposed on a final result only
                 actions = self._actions(suggestion, outcome.card)
                 if actions:
                     found.append((suggestion, actions))

@@ -62,6 +62,11 @@ class Suggestion:
     about: Fact | None
     occurrence: int | None
 
+    @property
+    def proposes_problem(self) -> bool:
+        """Whether it is a diagnosis for the problem list, provisional until somebody confirms it."""
+        return any(resource["resourceType"] == "Condition" for resource in self.resources)
+
 
 @dataclass(frozen=True, slots=True)
 class Guideline:

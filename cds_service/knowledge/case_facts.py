@@ -66,7 +66,10 @@ class FactBuilder:
         if not group.codes:
             raise CannotBuild(f"{group.group} has no codes of its own; state the results it is computed from")
         poc, wanted = said.take("point of care"), said.after("code ")
-        code = next((c for c in group.codes if c.code == wanted or (wanted is None and c.poc == poc)), group.codes[0])
+        code = next((c for c in group.codes if c.code == wanted or (wanted is None and c.poc == poc)), None)
+        if code is None and wanted is not None:
+            raise CannotBuild(f"{wanted} is no code of {group.group}: {', '.join(c.code for c in group.codes)}")
+        code = code or group.codes[0]
         status = next((word for word in ("preliminary", "corrected") if said.take(word)), "final")
         resource = self._base("Observation", status)
         resource["code"] = {"coding": [{"system": SYSTEMS[code.system][0], "code": code.code}]}
