@@ -71,7 +71,8 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
     """The code groups by name, and look-up tables made from them when they are first used.
 
     `horizon` holds, per result group, the milliseconds beyond which no card asks for a result: older ones are not read.
-    A group that is not in it is read whole. `record_horizon` holds the same for `procedures` and `encounters`.
+    A group that is not in it is read whole. `record_horizon` holds the same for the groups of `procedures` and of
+    `encounters`.
     """
 
     results: Mapping[str, ResultGroup] = {}
@@ -87,15 +88,15 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
     qualifiers: Qualifiers = Qualifiers()
     derived: Mapping[str, Derived] = {}
     horizon: Mapping[str, int] = {}
-    record_horizon: Mapping[str, int] = {}
+    record_horizon: Mapping[str, Mapping[str, int]] = {}
 
     def with_derived(self, derived: Mapping[str, Derived]) -> Codes:
         """The same codes, with the expressions of computed results compiled: group → Derived."""
         return replace(self, derived=dict(derived))
 
-    def with_horizon(self, horizon: Mapping[str, int], records: Mapping[str, int] | None = None) -> Codes:
+    def with_horizon(self, horizon: Mapping[str, int], records: Mapping[str, Mapping[str, int]] | None = None) -> Codes:
         """The same codes, reading nothing that is older than the given milliseconds: results by group, `procedures` and
-        `encounters` as such.
+        `encounters` by group.
         """
         return replace(self, horizon=dict(horizon), record_horizon=dict(records or {}))
 
@@ -175,19 +176,19 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
         return tuple(done)
 
     @cached_property
-    def _cutoffs(self) -> dict[int, dict[str, str]]:
+    def _cutoffs(self) -> dict[str, tuple[int, dict[str, str]]]:
         return {}
 
-    def cutoffs(self, now: int) -> Mapping[str, str]:
-        """The day (ISO 8601) before which no card asks, for each result group and kind of record with a horizon."""
+    def cutoffs(self, now: int, kind: str = "results") -> Mapping[str, str]:
+        """The day (ISO 8601) before which no card asks, for each group with a horizon: `results`, `procedures` or
+        `encounters`.
+        """
         today = now // DAY
-        found = self._cutoffs.get(today)
-        if found is None:
-            self._cutoffs.clear()
-            reach = {**self.horizon, **self.record_horizon}
-            found = self._cutoffs[today] = {
-                name: day_of((today - 2) * DAY - horizon).isoformat() for name, horizon in reach.items()
-            }
+        day, found = self._cutoffs.get(kind, (None, {}))
+        if day != today:
+            reach = self.horizon if kind == "results" else self.record_horizon.get(kind, {})
+            found = {name: day_of((today - 2) * DAY - horizon).isoformat() for name, horizon in reach.items()}
+            self._cutoffs[kind] = today, found
         return found
 
     @cached_property

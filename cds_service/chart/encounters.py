@@ -6,12 +6,10 @@ from typing import Any, Final
 
 from cds_service.chart.codes import Codes
 from cds_service.chart.items import Encounter
-from cds_service.chart.moment import Moment
+from cds_service.chart.moment import Moment, is_before, period_start
 from cds_service.chart.subject import name_of
 from cds_service.fhir.resources import CodeableConcept, Entry
 
-_DAY: Final = len("2026-11")
-"""A date longer than this names a day."""
 _VOID: Final = frozenset({"cancelled", "entered-in-error"})
 
 
@@ -19,12 +17,9 @@ def read_encounters(entries: list[Entry], codes: Codes, moment: Moment) -> dict[
     """The encounters by group; those that were cancelled do not count."""
     found: dict[str, list[Encounter]] = {}
     named, classes = codes.visits.named, codes.visits.codes
-    since = codes.cutoffs(moment.now).get("encounters", "")
+    since = codes.cutoffs(moment.now, "encounters")
     for entry in entries:
         encounter: Any = entry.resource
-        began = encounter.period.start if encounter.period is not None else None
-        if began is not None and len(began) > _DAY and began < since:
-            continue
         kind = encounter.class_
         groups = named(CodeableConcept([kind])) if kind is not None and kind.code in classes else ()
         for concept in encounter.type or ():
@@ -32,8 +27,10 @@ def read_encounters(entries: list[Entry], codes: Codes, moment: Moment) -> dict[
         if encounter.serviceType is not None:
             groups += named(encounter.serviceType)
         if groups and encounter.status not in _VOID:
+            began = period_start(encounter.period)
             for group in dict.fromkeys(group for group, _ in groups):
-                found.setdefault(group, []).append(_item(entry, group, moment))
+                if not is_before(began, since.get(group)):
+                    found.setdefault(group, []).append(_item(entry, group, moment))
     return found
 
 

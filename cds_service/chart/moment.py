@@ -78,6 +78,11 @@ def last(date: Date) -> float:
     return float("-inf") if date is None or isinstance(date, Unknown) else date
 
 
+def is_before(date: str | None, day: str | None) -> bool:
+    """Whether a date as written is certainly before a day (ISO 8601); a date without its day, or none, is not."""
+    return date is not None and day is not None and date < day and len(date) >= len(day)
+
+
 def period_end(period: Period | None) -> str | None:
     """The end of a period as written."""
     return period.end if period else None

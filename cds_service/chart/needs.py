@@ -53,15 +53,23 @@ def horizon(facts: Iterable[Fact], codes: Codes) -> dict[str, int]:
     return {group: int(back) for group, back in reach.items() if back != float("inf")}
 
 
-def record_horizon(facts: Iterable[Fact]) -> dict[str, int]:
-    """How far back, in milliseconds, the facts ask for procedures and encounters; left out when some fact asks for
-    all.
+def record_horizon(facts: Iterable[Fact], codes: Codes) -> dict[str, dict[str, int]]:
+    """How far back, in milliseconds, the facts ask for each group of procedures and of encounters; 0 for groups that
+    none asks for. A group that some fact asks for without a window is not in it.
     """
-    found: dict[str, float] = {"procedures": 0, "encounters": 0}
+    reach: dict[str, dict[str, float]] = {
+        "procedures": dict.fromkeys([*codes.orders, *codes.results], 0),
+        "encounters": dict.fromkeys(codes.encounters, 0),
+    }
     for fact in facts:
-        if fact.form in found and "current" not in fact.groups:
-            found[fact.form] = max(found[fact.form], _window(fact))
-    return {form: int(back) for form, back in found.items() if back != float("inf")}
+        if fact.form in reach:
+            of_form = reach[fact.form]
+            for group in fact.groups:
+                of_form[group] = max(of_form.get(group, 0), _window(fact))
+    return {
+        form: {group: int(back) for group, back in of_form.items() if back != float("inf")}
+        for form, of_form in reach.items()
+    }
 
 
 def _window(fact: Fact) -> float:

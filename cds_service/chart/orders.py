@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cds_service.chart.codes import Codes
 from cds_service.chart.items import Order, Procedure
-from cds_service.chart.moment import Moment, period_end, period_start
+from cds_service.chart.moment import Moment, is_before, period_end, period_start
 from cds_service.chart.subject import Subject, name_of
 from cds_service.fhir.read import Reading, Unreadable
 from cds_service.fhir.resources import DiagnosticReport, Entry, ServiceRequest
@@ -14,8 +14,6 @@ from cds_service.fhir.resources import Procedure as ProcedureResource
 from cds_service.fhir.uncertain import Span, Unknown
 
 _OPEN: Final = {"active": "active", "on-hold": "on-hold", "draft": "planned"}
-_DAY: Final = len("2026-11")
-"""A date longer than this names a day."""
 _NOT_ORDERED: Final = frozenset({"proposal", "plan", "option"})
 _REPORTED: Final = frozenset({"final", "amended", "corrected", "appended"})
 
@@ -34,7 +32,7 @@ class OrderReader:
         self.unreadable: list[Unreadable] = []
         self._named = codes.ordered.named
         self._moment = moment
-        self._since = codes.cutoffs(moment.now).get("procedures", "")
+        self._since = codes.cutoffs(moment.now, "procedures")
 
     def read(self, subject: Subject, reading: Reading, drafted: Reading) -> None:
         """Read the drafts and what is on the chart; a draft replaces the order of the same id."""
@@ -76,11 +74,13 @@ class OrderReader:
 
     def _done(self, entry: Entry, *dates: str | None) -> None:
         done: Any = entry.resource
-        written = next((date for date in dates if date is not None), None)
-        if written is not None and len(written) > _DAY and written < self._since:
-            return
         groups = self._named(done.code)
         if not groups:
+            return
+        written = next((date for date in dates if date is not None), None)
+        since = self._since
+        wanted = [group for group, _ in groups if not is_before(written, since.get(group))]
+        if not wanted:
             return
         date = self._moment.read(written)
         reference = name_of(entry)
@@ -90,6 +90,6 @@ class OrderReader:
             self.unreadable.append(Unreadable(reference, "dated in the future"))
         else:
             age = self._moment.age(date)
-            for group in dict.fromkeys(group for group, _ in groups):
+            for group in dict.fromkeys(wanted):
                 item = Procedure(id=reference, group=group, date=date, age=age)
                 self.procedures.setdefault(group, []).append(item)

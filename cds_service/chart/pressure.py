@@ -18,8 +18,8 @@ def read_pressure(
 ) -> str | None:
     """Put the systolic and diastolic pressure of an Observation into `result`; a half that is not there stays None.
 
-    A half that is there but cannot be read is UNKNOWN, and the reason is returned. Raises ValueError when neither can be
-    read.
+    A half that is there but cannot be read is UNKNOWN, and the reason is returned. Raises ValueError when neither can
+    be read.
     """
     if part is not None:
         if observation.valueQuantity is None:

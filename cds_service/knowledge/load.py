@@ -81,7 +81,7 @@ def load_knowledge(folder: Path) -> Knowledge:
         for fact in facts_of(card, around.suggestions):
             frames.fact(fact)
     facts = list(frames.facts)
-    codes = codes.with_horizon(horizon(facts, codes), record_horizon(facts))
+    codes = codes.with_horizon(horizon(facts, codes), record_horizon(facts, codes))
     knowledge = Knowledge(
         version=f"{__version__}+{_fingerprint(folder)}",
         codes=codes,
