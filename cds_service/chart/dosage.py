@@ -132,16 +132,20 @@ def bounds_of(dosages: list[Dosage]) -> tuple[str | None, str | None, int | None
     return None, None, None
 
 
-def forms_of(dosages: list[Dosage]) -> list[str]:
-    """The words of dosages that may name a local form: route, site, text."""
+def ways_of(dosages: list[Dosage]) -> list[str]:
+    """How dosages say that the medicine is given: words of route and site."""
     found: list[str] = []
     for dosage in dosages:
         for concept in (dosage.route, dosage.site):
             if concept is not None:
                 found += [coding.display for coding in concept.coding or () if coding.display]
                 found += [concept.text] if concept.text else []
-        found += [dosage.text] if dosage.text else []
     return found
+
+
+def instructions_of(dosages: list[Dosage]) -> list[str]:
+    """The texts of dosages."""
+    return [dosage.text for dosage in dosages if dosage.text]
 
 
 def _one(dosage: Dosage, strength: float | None, one_tablet_a_day: bool) -> Dose:

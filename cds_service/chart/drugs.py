@@ -18,6 +18,10 @@ _STRENGTH: Final = re.compile(
     r"(\d+(?:[.,]\d+)?)\s*(mg|mcg|ug|µg|microgram|micrograms|g)\b(?!/\s*[a-z])", re.IGNORECASE
 )
 _SEVERAL: Final = re.compile(r"\s*/\s*(?=[A-Za-z]{4})|\+|;|\s/\s")
+_SYSTEMIC: Final = re.compile(
+    r"\b(?:oral|orally|mouth|tablets?|capsules?|injections?|injectable|intravenous|intramuscular|subcutaneous|swallow)\b",
+    re.IGNORECASE,
+)
 _REMEMBERED: Final = 4096
 _LONG: Final = 400
 _MG: Final = {"mg": 1.0, "g": 1000.0}
@@ -110,14 +114,22 @@ class DrugTable:
         drugs = [drug for drug in found.values() if not (drug.group in local and groups[drug.group].only_systemic)]
         return Recognised(_without_repeats(drugs), bool(texts or found), texts)
 
-    def systemic(self, drugs: tuple[Drug, ...], texts: Iterable[str]) -> tuple[Drug, ...]:
-        """The drugs that still count once these texts (name, form, route, dosage) say how the medicine is given."""
+    def systemic(self, drugs: tuple[Drug, ...], ways: Iterable[str], instructions: Iterable[str]) -> tuple[Drug, ...]:
+        """The drugs that still count once it is known how the medicine is given.
+
+        `ways` are its names, form, route and site: a local form among them decides. `instructions` are texts for the
+        patient, which may name an eye or a nose for other reasons: they decide only when nothing says that the medicine
+        is swallowed or injected.
+        """
         groups = self._groups
         if not any(groups[drug.group].only_systemic for drug in drugs):
             return drugs
-        if not any(self._forms.search(text) for text in texts):
-            return drugs
-        return tuple(drug for drug in drugs if not groups[drug.group].only_systemic)
+        ways, instructions = tuple(ways), tuple(instructions)
+        local = any(self._forms.search(text) for text in ways) or (
+            any(self._forms.search(text) for text in instructions)
+            and not any(_SYSTEMIC.search(text) for text in (*ways, *instructions))
+        )
+        return tuple(drug for drug in drugs if not groups[drug.group].only_systemic) if local else drugs
 
     def _by_atc(self, code: str) -> Iterator[Drug]:
         for length in self._atc_lengths:

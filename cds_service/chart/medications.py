@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from cds_service.chart.chains import link_chains
 from cds_service.chart.codes import Codes
-from cds_service.chart.dosage import Dosage, bounds_of, daily_dose, dosages_in, forms_of
+from cds_service.chart.dosage import Dosage, bounds_of, daily_dose, dosages_in, instructions_of, ways_of
 from cds_service.chart.drugs import Drug, Recognised
 from cds_service.chart.items import Date, Medication
 from cds_service.chart.moment import Moment, last, period_end, period_start
@@ -143,8 +143,8 @@ class MedicationReader:
             status = "completed"
         if end is None and status in _ENDED:
             end = start
-        forms = forms_of(dosages)
-        for drug in self._codes.drugs.systemic(recognised.drugs, (*recognised.texts, *forms)):
+        ways = (*recognised.texts, *ways_of(dosages))
+        for drug in self._codes.drugs.systemic(recognised.drugs, ways, instructions_of(dosages)):
             group = self._codes.medications[drug.group]
             dose = daily_dose(dosages, drug.strength, group.one_tablet_a_day)
             self._items.append(

@@ -122,6 +122,18 @@ def test_a_steroid_by_mouth_or_injection_or_of_unknown_route_is_systemic(drug: s
     assert "systemic-glucocorticoid" in chart(request(drug=drug)).medications
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"drug": "prednisone 20 MG Oral Tablet", "dosageInstruction": [{"text": "20 mg daily for eye inflammation"}]},
+        {"drug": "prednisone", "dosageInstruction": [{"text": "take by mouth for nasal polyps"}]},
+        {"drug": "prednisone", "dosageInstruction": [{"text": "for the eye", "route": {"text": "Oral"}}]},
+    ],
+)
+def test_an_eye_in_the_instructions_does_not_make_a_tablet_local(more: dict[str, Any]) -> None:
+    assert "systemic-glucocorticoid" in chart(request(**more)).medications
+
+
 MEDICATION = {"resourceType": "Medication", "id": "med1", "code": {"text": "Atorvastatin 40 mg"}}
 
 
