@@ -185,7 +185,8 @@ def _missing(named: s.Named, reason: Reason, could_be: str, doubts: list[Doubt])
     within = named.fact.within if named.fact is not None else None
     words = ""
     if within is not None:
-        words = f"{within // DAY} days" if within % DAY == 0 else f"{within // 3_600_000} hours"
+        count, name = (within // DAY, "day") if within % DAY == 0 else (within // 3_600_000, "hour")
+        words = f"{count} {name}" if count == 1 else f"{count} {name}s"
     details = tuple(dict.fromkeys(doubt.detail for doubt in doubts if doubt.reason == reason))
     return Missing(named.name, reason, could_be, words, details)
 
