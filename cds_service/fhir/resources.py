@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, Union
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from cds_service.fhir.other_types import OTHER_TYPES
+
 Deferred = Raw | UnsetType
 """The JSON of an element that is decoded when it is needed; UNSET when the element is not there."""
 
@@ -287,22 +289,6 @@ class OperationOutcome(Resource, gc=False, tag="OperationOutcome"):
     issue: list[Issue] | None = None
 
 
-_NOT_READ: Final = (
-    "Account", "AdverseEvent", "AllergyIntolerance", "Appointment", "AppointmentResponse", "AuditEvent", "Basic",
-    "Binary", "BodyStructure", "CarePlan", "CareTeam", "ChargeItem", "Claim", "ClaimResponse", "ClinicalImpression",
-    "Communication", "CommunicationRequest", "Composition", "Consent", "Contract", "Coverage",
-    "CoverageEligibilityRequest", "CoverageEligibilityResponse", "DetectedIssue", "Device", "DeviceMetric",
-    "DeviceRequest", "DeviceUseStatement", "DocumentManifest", "DocumentReference", "Endpoint", "EpisodeOfCare",
-    "ExplanationOfBenefit", "FamilyMemberHistory", "Flag", "Goal", "Group", "GuidanceResponse", "HealthcareService",
-    "ImagingStudy", "Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation", "InsurancePlan",
-    "Invoice", "Linkage", "List", "Location", "Measure", "MeasureReport", "Media", "MedicationDispense",
-    "MedicationKnowledge", "MessageHeader", "MolecularSequence", "NutritionOrder",
-    "Organization", "OrganizationAffiliation", "Parameters", "PaymentNotice", "PaymentReconciliation", "Person",
-    "Practitioner", "PractitionerRole", "Provenance", "Questionnaire", "QuestionnaireResponse", "RelatedPerson",
-    "RequestGroup", "ResearchStudy", "ResearchSubject", "RiskAssessment", "Schedule", "Slot", "Substance",
-    "SupplyDelivery", "SupplyRequest", "Task", "VerificationResult", "VisionPrescription",
-)  # fmt: skip
-
 READ: Final[tuple[type[Resource], ...]] = (
     Patient,
     Observation,
@@ -323,7 +309,8 @@ if TYPE_CHECKING:
     AnyResource = Resource
 else:
     _not_read = [
-        msgspec.defstruct(name, [], bases=(Struct,), tag_field="resourceType", tag=name, gc=False) for name in _NOT_READ
+        msgspec.defstruct(name, [], bases=(Struct,), tag_field="resourceType", tag=name, gc=False)
+        for name in OTHER_TYPES
     ]
     AnyResource = Union[(*READ, Bundle, OperationOutcome, *_not_read)]
     """Any resource that decodes in one pass: those we read, and the other types of a patient's record, which stay
