@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cds_service.chart.chart import Chart
-from cds_service.chart.facts import Doubts
+from cds_service.chart.doubts import Doubts
 from cds_service.chart.items import CardItem, Undecided
 from cds_service.fhir.uncertain import UNKNOWN
 from cds_service.knowledge.card import INDICATORS, Card, Indicator, Lower, Unless

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from cds_service.chart.facts import Doubt
+from cds_service.chart.doubts import Doubt
 from cds_service.chart.items import (
     ABSENT,
     CANNOT_TELL,
@@ -31,6 +31,8 @@ from cds_service.knowledge import syntax as s
 from cds_service.knowledge.compile import operands
 
 _WEIGHT: Final = {"critical": 0, "warning": 1, "info": 2, "shown": 3, "suppressed": 4, "lower": 5}
+_INCOMPLETE: Final[tuple[Reason, ...]] = ("unreadable", "not-supplied")
+"""Why something newer than a result that was found may be missing."""
 _PATIENT: Final = {"AgeInYears": "Patient.birthDate", "AgeInMonths": "Patient.birthDate"}
 
 
@@ -107,9 +109,12 @@ def missing(outcome: Outcome, judgement: Judgement) -> list[Missing]:
         for could_be, condition in outcome.card.tiers:
             for named in s.facts_in(condition):
                 value = outcome.frame[named.slot]
-                doubts = [doubt for doubt in judgement.doubts.get(named.slot, []) if doubt.reason == "unreadable"]
-                if doubts and value is not CANNOT_TELL and not isinstance(value, Undecided):
-                    _keep_worst(found, _missing(named, "unreadable", could_be, doubts))
+                if value is CANNOT_TELL or isinstance(value, Undecided):
+                    continue
+                for reason in _INCOMPLETE:
+                    doubts = [doubt for doubt in judgement.doubts.get(named.slot, []) if doubt.reason == reason]
+                    if doubts:
+                        _keep_worst(found, _missing(named, reason, could_be, doubts))
     return list(found.values())
 
 

@@ -114,6 +114,7 @@ def explained(answered: Answer, knowledge: Knowledge) -> dict[str, Any]:
         "unreadable": unreadable_resources(judgement.chart),
         "skipped": dict(judgement.chart.skipped),
         "cards": answered.cards,
+        **({"extension": answered.extension} if answered.extension else {}),
     }
 
 

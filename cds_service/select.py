@@ -69,7 +69,7 @@ def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Se
     placements: dict[str, Placement] = {}
     candidates: list[Outcome] = []
     for outcome in judgement.outcomes:
-        placement = _set_aside(outcome, history or {})
+        placement = _set_aside(outcome, judgement.chart.hook, history or {})
         if placement is None:
             candidates.append(outcome)
         else:
@@ -80,7 +80,7 @@ def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Se
     return Selection(_cap(shown, placements, carriers, *CAPS[judgement.chart.hook]), placements)
 
 
-def _set_aside(outcome: Outcome, history: Mapping[str, str]) -> Placement | None:
+def _set_aside(outcome: Outcome, hook: str, history: Mapping[str, str]) -> Placement | None:
     card = outcome.card
     if outcome.not_for:
         return Placement("not-applicable", outcome.not_for)
@@ -90,6 +90,8 @@ def _set_aside(outcome: Outcome, history: Mapping[str, str]) -> Placement | None
         return Placement("withheld", "its status is silent")
     if card.waits_for:
         return Placement("withheld", f"it waits for codes of {', '.join(card.waits_for)}")
+    if hook == "order-select" and outcome.indicator == "info":
+        return Placement("withheld", "while orders are chosen, only critical cards and warnings are shown")
     if card.id in history:
         return Placement("withheld", history[card.id])
     return None

@@ -14,24 +14,20 @@ import msgspec
 
 from cds_service.chart.chart import Chart
 from cds_service.chart.codes import Codes
-from cds_service.chart.items import ABSENT, CANNOT_TELL, Fact, Reason, Result, Undecided
+from cds_service.chart.doubts import Doubt, Doubts, may_be_inside, may_be_newer, unreadable_by_key, unreadable_result
+from cds_service.chart.items import ABSENT, CANNOT_TELL, Fact, Result, Undecided
 from cds_service.chart.needs import prefetch_keys
-from cds_service.fhir.uncertain import UNKNOWN, Interval, instants
+from cds_service.fhir.uncertain import DAY, UNKNOWN, Interval, instants
 
 EMPTY: Final[list[object]] = []
 """The value of a list fact without items; never changed."""
+SYMPTOM_GATE: Final = 90 * DAY
+"""What is the reason of this encounter counts whatever its age, where the window is the general one for symptoms or
+longer.
+"""
 _LISTS: Final = ("findings", "conditions", "medications", "orders", "procedures", "encounters")
 
 
-class Doubt(msgspec.Struct, frozen=True, gc=False):
-    """Why a fact, or a part of it, cannot be told; `detail` names the resource or the prefetch key."""
-
-    reason: Reason
-    detail: str
-
-
-Doubts = dict[int, list[Doubt]]
-"""Doubts by the slot of the fact."""
 Belongs = Callable[[Any, Chart], Any]
 
 
@@ -62,7 +58,7 @@ class FactPlan:
             if asked.fact.form in ("result", "results") and codes.results[asked.fact.groups[0]].derived is not None
         ]
         self._asking: dict[str, dict[str, list[Asked]]] = defaultdict(dict)
-        self._frames: dict[frozenset[str], tuple[list[Any], Doubts]] = {}
+        self._frames: dict[frozenset[tuple[str, str]], tuple[list[Any], Doubts]] = {}
         for asked in self._facts:
             kind = "results" if asked.fact.form == "result" else asked.fact.form
             for leaf in dict.fromkeys(self._leaves(asked.fact)):
@@ -100,15 +96,21 @@ class FactPlan:
         return frame, doubts
 
     def _empty(self, chart: Chart) -> tuple[list[Any], Doubts]:
-        missing = frozenset(chart.not_supplied)
-        undecided = bool(chart.unresolved_medications)
+        missing = frozenset(chart.not_supplied.items())
+        unreadable = unreadable_by_key(chart)
+        undecided = bool(chart.unresolved_medications or unreadable)
         cached = self._frames.get(missing) if not undecided else None
         if cached is not None:
             return cached
         frame = list(self._start)
         doubts: Doubts = {}
         for asked in self._facts:
-            found = [Doubt("not-supplied", key) for key in asked.keys if key in missing]
+            found = [
+                Doubt("not-supplied", f"{key} {chart.not_supplied[key]}")
+                for key in asked.keys
+                if key in chart.not_supplied
+            ]
+            found += [Doubt("unreadable", words) for key in asked.keys for words in unreadable.get(key, ())]
             if asked.fact.form == "medications":
                 found += [
                     Doubt("uncertain", f"{name} names no drug that was sent") for name in chart.unresolved_medications
@@ -132,10 +134,10 @@ class FactPlan:
             return
         inputs = [group for _, group, _ in derived.inputs] if results.get(derived.base) else []
         unreadable = [
-            Doubt("unreadable", f"{one.id}: {one.reason}")
+            unreadable_result(one)
             for group in (derived.base, *inputs)
             for one in chart.unreadable_results.get(group, ())
-            if _may_be_inside(one.date, asked.fact.within, chart.now)
+            if may_be_inside(one.date, asked.fact.within, chart.now)
         ]
         if unreadable:
             doubts[asked.slot] = [*doubts.get(asked.slot, ()), *unreadable]
@@ -159,7 +161,7 @@ class FactPlan:
             frame[asked.slot] = best
             return
         unreadable = [
-            Doubt("unreadable", f"{one.id}: {one.reason}")
+            unreadable_result(one)
             for one in chart.unreadable_results.get(fact.groups[0], ())
             if fact.within is None or one.date is None or _distance(one.date, anchor.date) <= fact.within
         ]
@@ -211,9 +213,9 @@ def _fill_results(
             doubtful.append(Doubt("uncertain", f"{result.id} has no exact date"))
     newest = inside[0] if inside else None
     unreadable = [
-        Doubt("unreadable", f"{one.id}: {one.reason}")
+        unreadable_result(one)
         for one in chart.unreadable_results.get(fact.groups[0], ())
-        if _may_be_inside(one.date, within, chart.now) and (newest is None or _newer(one.date, newest.date))
+        if may_be_inside(one.date, within, chart.now) and (newest is None or may_be_newer(one.date, newest.date))
     ]
     earlier = doubts.get(asked.slot, ())
     inexact = [one for one in inside if isinstance(one.value, Interval) or isinstance(one.age, Interval)]
@@ -261,7 +263,7 @@ def _belongs(fact: Fact) -> Belongs:
     def finding(item: Any, _chart: Chart) -> Any:
         if not (item.active or fact.any_status):
             return False
-        if within is None or item.reason_now:
+        if within is None or (item.reason_now and within >= SYMPTOM_GATE):
             return True
         return UNKNOWN if item.age is None else item.age <= within
 
@@ -304,14 +306,6 @@ def _newest_first(item: Any) -> int:
         if date is not None:
             return 0 if date is UNKNOWN else -instants(date)[1]
     return 0
-
-
-def _newer(date: Any, than: Any) -> bool:
-    return date is None or than is None or instants(date)[1] >= instants(than)[0]
-
-
-def _may_be_inside(date: Any, within: int | None, now: int) -> bool:
-    return date is None or within is None or instants(date)[1] >= now - within
 
 
 def _distance(first: Any, second: Any) -> float:

@@ -31,6 +31,7 @@ class Answer:
     judgement: Judgement
     selection: Selection
     cards: list[Card]
+    extension: dict[str, Any]
     body: bytes
 
 
@@ -49,7 +50,8 @@ def answer(
     selection = select(judgement, history)
     writer = CardWriter(judgement)
     cards = with_uuids(writer.cards(selection))
-    return Answer(request, judgement, selection, cards, response(cards, _extension(judgement, writer)))
+    extension = _extension(judgement, writer)
+    return Answer(request, judgement, selection, cards, extension, response(cards, extension))
 
 
 def chart_of(request: Request, codes: Codes, now: int) -> Chart:
@@ -68,6 +70,7 @@ def chart_of(request: Request, codes: Codes, now: int) -> Chart:
         draft_orders=request.draft_orders,
         selections=request.selections,
         encounter_id=request.encounter_id,
+        server=request.fhir_server,
     )
 
 

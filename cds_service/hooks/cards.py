@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from cds_service.chart.items import Fact, Undecided
 from cds_service.evaluate import Judgement, Outcome
-from cds_service.explain import missing
 from cds_service.fhir.uncertain import UNKNOWN
+from cds_service.hooks.not_judged import not_judged
 from cds_service.hooks.response import sent_back
 from cds_service.knowledge.card import Card, Offer, Suggestion
 from cds_service.knowledge.sources import OVERRIDE_SYSTEM
@@ -23,6 +23,10 @@ from cds_service.select import FOLDED, Selection, Shown
 EXTENSION: Final = "org.leg-weakness-cds"
 """The name space of our extensions."""
 SOURCE_LABEL: Final = "Leg weakness rules"
+_DATED: Final = {
+    "ServiceRequest": "authoredOn", "CommunicationRequest": "authoredOn", "Task": "authoredOn",
+    "Condition": "recordedDate",
+}  # fmt: skip
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 
@@ -75,11 +79,15 @@ class CardWriter:
     def _folded(self, shown: Shown) -> dict[str, Any]:
         folded = [one.card for one in shown.lines]
         summary = f"{len(folded)} more critical findings: {', '.join(card.title for card in folded)}"
+        offers = [(offer, outcome) for outcome in shown.lines for offer in outcome.card.offers]
+        made = [suggestion for offer, outcome in offers if (suggestion := self._suggestion(offer, outcome)) is not None]
+        once = list({suggestion["label"]: suggestion for suggestion in made}.values())
         return {
             "summary": _shortened(summary),
             "detail": "\n".join(f"- **{one.card.title}**: {self.line(one)}" for one in shown.lines),
             "indicator": "critical",
-            "source": {"label": SOURCE_LABEL},
+            "source": {"label": SOURCE_LABEL, "url": self._links(folded)[0]["url"]},
+            **({"suggestions": once, "selectionBehavior": "any"} if once else {}),
             "overrideReasons": self._override_reasons(folded),
             "links": self._links(folded),
             "extension": {
@@ -189,11 +197,13 @@ class CardWriter:
         resource = dict(draft)
         field = patient_field(str(draft["resourceType"]))
         resource[str(field)] = {"reference": f"Patient/{self.chart.patient_id}"}
+        dated = _DATED.get(str(draft["resourceType"]))
+        if dated is not None:
+            resource[dated] = _iso(self.chart.now)
         if resource["resourceType"] == "Task" and references:
             resource["focus"] = references[0]
         if suggestion.occurrence is not None:
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.chart.now + suggestion.occurrence)
-            resource["occurrenceDateTime"] = moment.date().isoformat()
+            resource["occurrenceDateTime"] = _iso(self.chart.now + suggestion.occurrence)[:10]
         return {"type": "create", "description": suggestion.label, "resource": resource}
 
     def _existing(self, reference: str) -> dict[str, Any] | None:
@@ -206,37 +216,9 @@ class CardWriter:
         return [item for item in items if item is not UNKNOWN]
 
 
-def not_judged(judgement: Judgement) -> list[str]:
-    """What could not be judged and would have mattered, a line for each cause; tests never done are no fault."""
-    if not judgement.doubts:
-        return []
-    causes: dict[tuple[str, str], list[str]] = {}
-    for outcome in judgement.outcomes:
-        if outcome.not_for or not _touches_doubt(outcome, judgement):
-            continue
-        for one in missing(outcome, judgement):
-            named = outcome.card.names.get(one.fact)
-            fact = named.fact if named is not None else None
-            if one.reason == "not-found" or (fact is not None and fact.form == "cards"):
-                continue  # what keeps another card from being judged stands under that card
-            words = judgement.knowledge.words.group(fact.groups[0]) if fact is not None else one.fact
-            for detail in one.details or (words,):
-                causes.setdefault((one.reason, detail), []).append(outcome.card.title)
-    return [_cause_line(cause, list(dict.fromkeys(titles))) for cause, titles in causes.items()]
-
-
-def _touches_doubt(outcome: Outcome, judgement: Judgement) -> bool:
-    return not outcome.card.uses.isdisjoint(judgement.doubts) or bool(outcome.card.asks)
-
-
-def _cause_line(cause: tuple[str, str], titles: list[str]) -> str:
-    reason, detail = cause
-    words = {
-        "not-supplied": f"{detail} was not supplied",
-        "unreadable": f"{detail} (not readable)",
-        "uncertain": f"{detail} (uncertain)",
-    }[reason]
-    return f"{words}; not fully judged: {', '.join(titles)}"
+def _iso(milliseconds: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _tidy(text: str) -> str:
