@@ -83,13 +83,7 @@ def _apart(a: Any, b: Any) -> int | None:
 
 def _result(value: float | Interval, base: Result, group: str, scale: Scale) -> Result:
     if isinstance(value, Interval):
-        rounded: float | Interval = Interval(
-            _finite(scale, value.lo), _finite(scale, value.hi), lo_open=value.lo_open, hi_open=value.hi_open
-        )
+        rounded: float | Interval = scale.outward(value)
     else:
         rounded = scale.round(value)
     return replace(base, group=group, value=rounded, exact=value, low=None, high=None, computed=True)
-
-
-def _finite(scale: Scale, bound: float) -> float:
-    return bound if bound in (float("inf"), float("-inf")) else scale.round(bound)

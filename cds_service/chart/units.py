@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import ceil, floor
 from typing import Final
 
 from cds_service.chart.groups import Part, ResultGroup, Unit
@@ -36,6 +37,20 @@ class Scale:
             return -int(self._half - value * self._power) / self._power
         return int(value * self._power + self._half) / self._power
 
+    def outward(self, interval: Interval) -> Interval:
+        """An interval with its bounds at the decimals of the group: the lower one down, the upper one up."""
+        return Interval(
+            self._moved(interval.lo, floor),
+            self._moved(interval.hi, ceil),
+            lo_open=interval.lo_open,
+            hi_open=interval.hi_open,
+        )
+
+    def _moved(self, bound: float, towards: Callable[[float], int]) -> float:
+        if bound in (_INFINITY, -_INFINITY):
+            return bound
+        return towards(round(bound * self._power, 8)) / self._power
+
     def unit(self, quantity: Quantity) -> Unit:
         """The unit of a quantity: its UCUM code decides, else its text. Raises ValueError, naming the unit."""
         code, text = quantity.code, quantity.unit
@@ -52,7 +67,8 @@ class Scale:
         return found
 
     def read(self, quantity: Quantity) -> tuple[float | Interval, float | Interval]:
-        """The exact and the rounded value in the canonical unit; an interval when the value has a comparator.
+        """The exact and the rounded value in the canonical unit; an interval when the value has a comparator,
+        whose bounds are rounded outward: `>6.49` says nothing of 6.5.
 
         Raises ValueError saying what is wrong: no value, no or an unknown unit, outside the plausible range.
         """
@@ -74,7 +90,8 @@ class Scale:
         comparator = quantity.comparator
         if comparator is None:
             return exact, rounded
-        return _interval(comparator, exact), _interval(comparator, rounded)
+        interval = _interval(comparator, exact)
+        return interval, self.outward(interval)
 
 
 def _interval(comparator: str, bound: float) -> Interval:

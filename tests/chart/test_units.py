@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cds_service.chart.groups import ResultGroup, Unit
 from cds_service.chart.units import Scale
 from cds_service.fhir.resources import Quantity
+from cds_service.fhir.uncertain import Interval
 
 
 def scale(decimals: int = 1, **units: Unit) -> Scale:
@@ -159,3 +160,20 @@ def test_a_code_may_have_units_of_its_own() -> None:
     assert read(28, "mg/dL", "bun", "3094-0") == 28
     assert read(60, "mg/dL", "bun", "22664-7") == 28
     assert read(10, "mmol/L", "bun", "22664-7") == read(10, "mmol/L", "bun", "3094-0") == 28
+
+
+@pytest.mark.parametrize(
+    ("comparator", "value", "bound"),
+    [(">", 6.49, 6.4), (">=", 6.49, 6.4), (">", 6.5, 6.5), ("<", 2.46, 2.5), ("<=", 2.41, 2.5), ("<", 2.5, 2.5)],
+)
+def test_the_bound_of_a_comparator_is_never_rounded_inward(comparator: str, value: float, bound: float) -> None:
+    found = scale(1).read(Quantity(value=value, code="u", comparator=comparator))[1]
+    assert isinstance(found, Interval)
+    assert (found.hi if comparator.startswith("<") else found.lo) == bound
+    assert (found.lo if comparator.startswith("<") else found.hi) in (float("inf"), float("-inf"))
+
+
+def test_a_bound_that_was_converted_is_not_moved_by_the_noise_of_floating_point() -> None:
+    found = scale(1, v=Unit(factor=0.1)).read(Quantity(value=63, code="v", comparator=">"))[1]
+    assert isinstance(found, Interval)
+    assert found.lo == 6.3
