@@ -173,7 +173,8 @@ def _fill(
 
     chart.drafts = [*medications.placed, *map(name_of, work.placed)]
     chart.foreign = subject.foreign
-    chart.unreadable = [*results.unreadable, *findings.unreadable, *work.unreadable]
+    person_wrong = [Unreadable(f"Patient/{chart.patient_id}", person.wrong)] if person.wrong else []
+    chart.unreadable = [*person_wrong, *results.unreadable, *findings.unreadable, *work.unreadable]
     _name_failures(chart, codes, reading, drafted)
 
 

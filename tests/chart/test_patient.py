@@ -25,7 +25,6 @@ def person(**elements: Any) -> Chart:
         ("2025-12-16", 0, 5),
         ("2024-02-29", 2, 27),
         ("2026-06-15", 0, 0),
-        ("2026-06-20", 0, 0),
         ("1900-01-01", 126, 1517),
     ],
 )
@@ -56,6 +55,17 @@ def test_a_birth_date_that_cannot_be_read_is_unknown() -> None:
     assert found.birth is UNKNOWN
     assert found.age_years is None
     assert found.gender == "female"
+    assert [(one.resource, one.reason) for one in found.unreadable] == [
+        ("Patient/p1", "a birth date that cannot be read")
+    ]
+
+
+@pytest.mark.parametrize("birth", ["2026-06-20", "2026-07", "2027"])
+def test_a_birth_date_in_the_future_is_unknown(birth: str) -> None:
+    found = person(birthDate=birth)
+    assert found.birth is UNKNOWN
+    assert (found.age_years, found.age_months) == (None, None)
+    assert [(one.resource, one.reason) for one in found.unreadable] == [("Patient/p1", "a birth date in the future")]
 
 
 @pytest.mark.parametrize(
