@@ -133,14 +133,14 @@ def test_a_shown_card_says_which_condition_held_and_with_which_value(
         ),
         (
             {},
-            ["blood_count"],
+            ["blood_count was not supplied"],
             "anemia",
             {
                 "fact": "Haemoglobin",
                 "reason": "not-supplied",
                 "could_be": "critical",
                 "within": "180 days",
-                "details": ["blood_count"],
+                "details": ["blood_count was not supplied"],
             },
         ),
         (

@@ -274,6 +274,8 @@ def _belongs(fact: Fact) -> Belongs:
             return False
         if item.status == "active":
             return True
+        if item.status == "unknown":
+            return UNKNOWN
         if fact.ended is None:
             return False
         return UNKNOWN if item.end is None else item.end >= chart.now - fact.ended
