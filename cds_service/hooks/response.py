@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import msgspec
 
+from cds_service.fhir.references import relative
+
 Card = dict[str, Any]
 """A card as CDS Hooks writes it in JSON."""
 
@@ -43,15 +45,16 @@ def with_uuids(cards: Sequence[Card]) -> list[Card]:
     return [_with_uuid(card) for card in cards]
 
 
-def response(cards: Sequence[Card], extension: dict[str, Any] | None = None) -> bytes:
+def response(cards: Sequence[Card], extension: dict[str, Any] | None = None, patient_id: str | None = None) -> bytes:
     """The JSON of a response with `cards`, which have their uuids, and an extension object when there is one.
 
-    Raises BadResponse when a card breaks a rule of the specification, or anything in it is null or empty.
+    Raises BadResponse when a card breaks a rule of the specification, anything in it is null or empty, or an action is
+    about another patient than the one of the context, `patient_id`.
     """
     body: dict[str, Any] = {"cards": list(cards)}
     if extension:
         body["extension"] = extension
-    problems = list(_empty(body, "")) or list(_card_problems(cards))
+    problems = list(_empty(body, "")) or list(_card_problems(cards, patient_id))
     if problems:
         raise BadResponse(problems)
     return _encoder.encode(body)
@@ -107,16 +110,16 @@ def _empty(value: Any, path: str) -> Iterator[str]:
         yield f"{path}: null or empty"
 
 
-def _card_problems(cards: Sequence[Card]) -> Iterator[str]:
+def _card_problems(cards: Sequence[Card], patient_id: str | None) -> Iterator[str]:
     uuids = [part.get("uuid") for card in cards for part in (card, *card.get("suggestions", ()))]
     if len(set(uuids)) != len(uuids):
         yield "cards: a uuid stands twice"
     for index, card in enumerate(cards):
-        for problem in _problems(card):
+        for problem in _problems(card, patient_id):
             yield f"cards[{index}].{problem}"
 
 
-def _problems(card: Card) -> Iterator[str]:
+def _problems(card: Card, patient_id: str | None) -> Iterator[str]:
     summary = card.get("summary")
     if not isinstance(summary, str) or len(summary.encode("utf-16-le")) > 2 * LONGEST_SUMMARY:
         yield f"summary: expected at most {LONGEST_SUMMARY} characters"
@@ -137,7 +140,7 @@ def _problems(card: Card) -> Iterator[str]:
         if "label" not in suggestion:
             yield "suggestions.label: missing"
         for action in suggestion.get("actions", ()):
-            yield from (f"suggestions.actions.{problem}" for problem in _action_problems(action))
+            yield from (f"suggestions.actions.{problem}" for problem in _action_problems(action, patient_id))
     for reason in card.get("overrideReasons", ()):
         yield from (f"overrideReasons.{name}: missing" for name in ("code", "system", "display") if name not in reason)
     for link in card.get("links", ()):
@@ -146,7 +149,7 @@ def _problems(card: Card) -> Iterator[str]:
         yield "extension: expected an object"
 
 
-def _action_problems(action: dict[str, Any]) -> Iterator[str]:
+def _action_problems(action: dict[str, Any], patient_id: str | None) -> Iterator[str]:
     kind = action.get("type")
     if kind not in _ACTIONS:
         yield f"type: expected one of {', '.join(_ACTIONS)}"
@@ -157,6 +160,22 @@ def _action_problems(action: dict[str, Any]) -> Iterator[str]:
             yield "resourceId: expected Type/id and no resource"
     elif "resourceType" not in action.get("resource", {}) or (kind == "update" and "id" not in action["resource"]):
         yield "resource: expected a whole resource"
+    elif patient_id is not None:
+        for name in ("subject", "for"):
+            if name in action["resource"] and not _is_about(action["resource"][name], patient_id, kind):
+                yield f"resource.{name}: expected the patient of the context"
+
+
+def _is_about(subject: Any, patient_id: str, kind: str | None) -> bool:
+    """Whether a subject is the patient. In a client's own resource it may also name no server's resource: an
+    identifier, a urn or a contained resource, by which the chart took it for the patient's.
+    """
+    text = subject.get("reference") if isinstance(subject, dict) else subject
+    if text is None:
+        return kind != "create"
+    if not isinstance(subject, dict) or not isinstance(text, str):
+        return False
+    return relative(text) == f"Patient/{patient_id}" or (kind != "create" and text.startswith(("urn:", "#")))
 
 
 def _link_problems(link: dict[str, Any]) -> Iterator[str]:

@@ -191,3 +191,34 @@ def test_ACT_04_JSON_03_JSON_04_what_is_null_or_empty_is_not_sent_back() -> None
 @pytest.mark.parametrize("raw", [b'{"given":[null,"x"]}', b'{"a":' + b"[" * 60 + b"]" * 60 + b"}", b"[]", b'{"a":'])
 def test_ACT_04_what_cannot_be_sent_back_whole_is_not_sent_back(raw: bytes) -> None:
     assert sent_back(raw) is None
+
+
+@pytest.mark.parametrize("kind", ["create", "update"])
+@pytest.mark.parametrize("name", ["subject", "for"])
+def test_ACT_07_an_action_about_another_patient_is_not_sent(kind: str, name: str) -> None:
+    def answer(reference: object) -> bytes:
+        resource = {"resourceType": "Task", "id": "t", name: {"reference": reference}}
+        action = {"type": kind, "description": "Do it", "resource": resource}
+        card = CARD | {"suggestions": [{"label": "x", "uuid": "1", "actions": [action]}]}
+        return response([card], patient_id="pat_1")
+
+    assert answer("Patient/pat_1")
+    for other in ("Patient/pat-2", "https://ehr.example.org/fhir/Patient/pat-2", "Patient/pat_2", "Group/pat_1", 5):
+        with pytest.raises(BadResponse, match=f"resource.{name}: expected the patient of the context") as error:
+            answer(other)
+        assert "pat" not in str(error.value).replace("patient", "")
+
+
+def test_ACT_07_absolute_subjects_and_those_without_reference_are_the_clients_own_words() -> None:
+    def answer(kind: str, subject: object) -> bytes:
+        resource = {"resourceType": "MedicationRequest", "id": "m", "subject": subject}
+        action = {"type": kind, "description": "Hold it", "resource": resource}
+        return response([CARD | {"suggestions": [{"label": "x", "uuid": "1", "actions": [action]}]}], None, "pat-1")
+
+    assert answer("create", {"reference": "https://ehr.example.org/fhir/Patient/pat-1"})
+    for subject in ({"identifier": {"value": "1"}}, {"reference": "urn:uuid:1"}, {"reference": "#p"}):
+        assert answer("update", subject)
+        with pytest.raises(BadResponse):
+            answer("create", subject)
+    with pytest.raises(BadResponse):
+        answer("update", "Patient/pat-1")
