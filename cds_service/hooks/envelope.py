@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
+from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from cds_service.hooks.errors import BadRequest, Issue
+from cds_service.hooks.names import FIELD_NAMES, told
 
 _KEY: Final = re.compile(rb'[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _NEXT: Final = re.compile(rb"[ \t\r\n]*([,}])")
 _OPEN: Final = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*(}?)")
-_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+_UNNAMED: Final = "*"
 _NULL: Final = ord("n")
 _KINDS: Final = {
     ord("{"): "an object",
@@ -50,11 +54,23 @@ _members: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 class _Repeated(Exception):
-    """A key stands twice in one object: its name."""
+    """A key stands twice in one object: its name, and the place of the object within the field that is read."""
+
+    def __init__(self, name: str, place: str = "") -> None:
+        self.name, self.place = name, place
+        super().__init__(name)
 
 
-def read_envelope(body: bytes) -> Envelope:
-    """The envelope of a request.
+class _Twice(dict[str, Any]):
+    """An object in which a key stands twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        super().__init__(pairs)
+
+
+def read_envelope(body: bytes, keys: Collection[str] = ()) -> Envelope:
+    """The envelope of a request; `keys` are the prefetch keys that a refusal may name.
 
     Raises BadRequest when the body is not one JSON object in UTF-8 without a byte order mark, is nested too deeply, or
     when a key stands twice in it or in prefetch. Resources stay unread: what is wrong in one costs only itself.
@@ -66,32 +82,39 @@ def read_envelope(body: bytes) -> Envelope:
         if known.prefetch is not None:
             _walk(body, 0, members)
             return Envelope({name: raw for name, raw in members.items() if name != "prefetch"}, members.get("prefetch"))
-    except (msgspec.MsgspecError, KeyError):
+    except (msgspec.MsgspecError, KeyError, _Repeated, RecursionError, UnicodeDecodeError):
         pass  # malformed, or with members that CDS Hooks does not name: look closer
-    except (_Repeated, RecursionError, UnicodeDecodeError) as error:
-        raise _refusal(error, "body") from None
     fields = read_object(body, "body")
     prefetch = fields.pop("prefetch", None)
     if prefetch is None or is_null(prefetch):
         return Envelope(fields, None)
-    return Envelope(fields, read_object(bytes(prefetch), "prefetch"))
+    return Envelope(fields, read_object(bytes(prefetch), "prefetch", keys))
 
 
-def read_object(text: bytes, field: str) -> dict[str, Raw]:
-    """The members of one JSON object, each as it was sent. Raises BadRequest, naming `field`, like `read_envelope`."""
+def read_object(text: bytes, field: str, names: Collection[str] = FIELD_NAMES) -> dict[str, Raw]:
+    """The members of one JSON object, each as it was sent.
+
+    Raises BadRequest, naming `field`, like `read_envelope`; a key that stands twice is named when it is one of `names`.
+    """
     try:
         members = _members.decode(text)
         _walk(text, 0, members)
     except (msgspec.MsgspecError, _Repeated, RecursionError, UnicodeDecodeError) as error:
-        raise _refusal(error, field) from None
+        raise _refusal(error, field, names) from None
     return members
 
 
 def read_value(raw: Raw, field: str) -> Any:
-    """A small member as Python values. Raises BadRequest for a number beyond what a double holds, or deep nesting."""
+    """A small member as Python values.
+
+    Raises BadRequest for a number beyond what a double holds, deep nesting, or a key twice in an object at any level.
+    """
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError) as error:
+        value = msgspec.json.decode(raw)
+        if isinstance(value, dict | list):
+            _require_keys_once(bytes(raw).decode())
+        return value
+    except (msgspec.MsgspecError, _Repeated, RecursionError, UnicodeDecodeError, ValueError) as error:
         raise _refusal(error, field) from None
 
 
@@ -156,12 +179,39 @@ def _walk(text: bytes, start: int, members: Mapping[str, Any], name: str = "") -
             return position
 
 
-def _refusal(error: Exception, field: str) -> BadRequest:
-    field = field if _PLAIN.fullmatch(field) else "body"
+def _require_keys_once(text: str) -> None:
+    twice = []
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice.append(found := _Twice(pairs))
+        return found
+
+    value = json.loads(text, object_pairs_hook=members, parse_int=str, parse_float=str)
+    if twice:
+        raise _first(value, "") or _Repeated("")
+
+
+def _first(value: Any, place: str) -> _Repeated | None:
+    """The first object in which a key stands twice. Its place ends at the first name that is not to be repeated."""
+    if isinstance(value, _Twice):
+        return _Repeated(value.name, place)
+    inner: list[tuple[Any, str]] = []
+    if isinstance(value, dict):
+        inner = [(one, f"{place}.{told(name, FIELD_NAMES, _UNNAMED)}") for name, one in value.items()]
+    elif isinstance(value, list):
+        inner = [(one, f"{place}[{index}]") for index, one in enumerate(value)]
+    return next((found for one, at in inner if (found := _first(one, at)) is not None), None)
+
+
+def _refusal(error: Exception, field: str, names: Collection[str] = FIELD_NAMES) -> BadRequest:
+    field = ".".join(takewhile(FIELD_NAMES.__contains__, field.split("."))) or "body"
     match error:
         case _Repeated():
-            repeated = str(error) if _PLAIN.fullmatch(str(error)) else "one"
-            text = f"{field}: expected each key once, found {repeated} twice."
+            if field != "body":
+                field += error.place.partition(f".{_UNNAMED}")[0]
+            text = f"{field}: expected each key once, found {told(error.name, names)} twice."
         case RecursionError():
             text = f"{field}: expected JSON that is not nested so deeply."
         case UnicodeDecodeError():

@@ -13,6 +13,7 @@ from cds_service.fhir.read import Sent, decode
 from cds_service.fhir.resources import Bundle, OperationOutcome
 from cds_service.hooks.envelope import kind
 from cds_service.hooks.errors import BadRequest, DataMissing, Issue
+from cds_service.hooks.names import RESOURCE_TYPES, told
 from cds_service.knowledge.services import Service
 
 
@@ -58,7 +59,6 @@ class _Resource(msgspec.Struct, rename="camel"):
 
 _resource: Final = msgspec.json.Decoder(_Resource)
 _members: Final = msgspec.json.Decoder(dict[str, Raw])
-_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _READ: Final = re.compile(r"([A-Z][A-Za-z]+)/")
 _FAILURES: Final = ("error", "fatal")
 _State = Literal["whole", "partial", "failed", "absent"]
@@ -175,7 +175,7 @@ def _decode(raw: Raw) -> _Resource:
 
 def _name(raw: Raw, found: _Resource) -> str:
     if found.resource_type is not None:
-        return found.resource_type if _TYPE.fullmatch(found.resource_type) else "an unknown resource type"
+        return told(found.resource_type, RESOURCE_TYPES, "another resource type")
     if _members.decode(raw).keys() & {"resource", "response"}:
         return "the {response, resource} wrapper that versions before 1.0 used"
     return "an object without resourceType"

@@ -6,7 +6,6 @@ Lenient where the rule binds the client and nothing is lost: members that the sp
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,18 +13,21 @@ import msgspec
 from marshmallow import ValidationError, fields, validates, validates_schema
 from msgspec import Raw
 
+from cds_service.fhir.references import relative
 from cds_service.hooks.envelope import is_null, kind, read_envelope, read_object, read_value
 from cds_service.hooks.errors import BadRequest
 from cds_service.hooks.fields import Members, Text, expecting, load, unexpected
+from cds_service.hooks.names import HOOK_NAMES, told
 from cds_service.hooks.prefetch import Prefetch, read_prefetch, require_bundle
+from cds_service.hooks.selections import selected
 from cds_service.knowledge.services import Hook, Service
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks, with the resources it sent unread.
 
-    `patient_id` is the bare id. `draft_orders` is the Bundle of that name, `selections` (order-select) refer into it,
-    such as `MedicationRequest/d1`. `encounter_id`, `draft_orders` and `fhir_server` are None when not sent.
+    `patient_id` is the bare id. `draft_orders` is the Bundle of that name, `selections` (order-select) name drafts in
+    it, such as `MedicationRequest/d1`. `encounter_id`, `draft_orders` and `fhir_server` are None when not sent.
     """
 
     service_id: str
@@ -45,7 +47,7 @@ def read_request(body: bytes, service: Service) -> Request:
 
     Raises BadRequest, with an issue for every field that is wrong, or DataMissing when required prefetch was not sent.
     """
-    envelope = read_envelope(body)
+    envelope = read_envelope(body, service.prefetch)
     members = {name: read_value(raw, name) for name, raw in envelope.fields.items() if name not in _APART}
     if "fhirAuthorization" in envelope.fields:
         members["fhirAuthorization"] = _authorization(envelope.fields["fhirAuthorization"])
@@ -54,7 +56,7 @@ def read_request(body: bytes, service: Service) -> Request:
         members["context"] = context
     asked = load(_ENVELOPE, members)
     if asked["hook"] != service.hook:
-        found = asked["hook"] if _HOOK.fullmatch(asked["hook"]) else "another"
+        found = told(asked["hook"], HOOK_NAMES)
         raise BadRequest([unexpected("hook", f"{service.hook}, the hook of this service", found)])
     given: dict[str, Any] = {}
     draft_orders = None
@@ -65,14 +67,18 @@ def read_request(body: bytes, service: Service) -> Request:
         else:
             given[name] = read_value(raw, f"context.{name}")
     said = load(_CONTEXTS[service.hook], given, "context")
+    patient_id = said["patientId"].removeprefix("Patient/")
+    granted = asked.get("fhirAuthorization", {}).get("patient", patient_id)
+    if relative(granted).removeprefix("Patient/") != patient_id:
+        raise BadRequest([unexpected("fhirAuthorization.patient", "the patient of the context", "another")])
     return Request(
         service_id=service.id,
         hook=service.hook,
         hook_instance=asked["hookInstance"],
         user_id=said["userId"],
-        patient_id=said["patientId"].removeprefix("Patient/"),
+        patient_id=patient_id,
         encounter_id=said["encounterId"].removeprefix("Encounter/") if "encounterId" in said else None,
-        selections=tuple(said.get("selections", ())),
+        selections=selected(said["selections"], draft_orders) if draft_orders and "selections" in said else (),
         draft_orders=draft_orders,
         prefetch=read_prefetch(envelope.prefetch or {}, service),
         fhir_server=asked.get("fhirServer"),
@@ -87,7 +93,6 @@ def _authorization(raw: Raw) -> Any:
 
 
 _APART: Final = ("context", "fhirAuthorization")
-_HOOK: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ID: Final = r"[A-Za-z0-9._\-]{1,64}"
 _USER: Final = "a reference such as Practitioner/123"
 _DRAFTS: Final = "a Bundle of draft orders"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
-from cds_service.hooks.envelope import read_envelope, read_object
+from cds_service.hooks.envelope import read_envelope, read_object, read_value
 from cds_service.hooks.errors import BadRequest
 
 JSON = st.recursive(
@@ -105,3 +106,33 @@ def test_JSON_08_any_object_with_a_repeated_key_is_refused(members: dict[str, An
     parts.insert(data.draw(st.integers(0, len(parts))), again)
     with pytest.raises(BadRequest, match="expected each key once"):
         read_object(("{" + " , ".join(parts) + "}").encode(), "body")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "says"),
+    [
+        ("extension", b'{"a":1,"a":1}', "extension: expected each key once, found another twice."),
+        ("extension", b'{"id":[{"code":1,"code":2}]}', "extension.id[0]: expected each key once, found code twice."),
+        ("extension", b'{"Jane":{"id":{"id":1,"id":2}}}', "extension: expected each key once, found id twice."),
+        ("context.selections", b'[1,{"id":1,"id":2}]', "context.selections[1]: expected each key once, found id"),
+        ("context.Jane", b'{"Doe":1,"Doe":1}', "context: expected each key once, found another twice."),
+        ("Jane", b'{"Doe":1,"Doe":1}', "body: expected each key once, found another twice."),
+        ("extension", b'{"a":{"b":{"x":1,"x":2}},"a":1}', "extension: expected each key once, found another twice."),
+    ],
+)
+def test_JSON_08_a_key_twice_at_any_level_of_a_value_is_refused_at_its_place(
+    field: str, text: bytes, says: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        read_value(Raw(text), field)
+    assert str(refused.value).startswith(says)
+    assert refused.value.issues[0].field == says.partition(": ")[0]
+
+
+def test_ERR_03_only_names_that_are_defined_are_repeated() -> None:
+    for body, found in ((b'{"hook":1,"hook":2}', "hook"), (b'{"Jane":1,"Jane":2}', "another")):
+        with pytest.raises(BadRequest, match=f"found {found} twice"):
+            read_envelope(body)
+    for key, found in (("patient", "patient"), ("glucose", "glucose"), ("Jane", "another")):
+        with pytest.raises(BadRequest, match=f"prefetch: expected each key once, found {found} twice"):
+            read_envelope(f'{{"prefetch":{{"{key}":1,"{key}":2}}}}'.encode(), {"patient", "glucose"})

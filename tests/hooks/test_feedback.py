@@ -149,3 +149,18 @@ def test_FB_15_a_comment_is_not_repeated_in_a_refusal() -> None:
         read(OVERRIDDEN | {"outcome": "secret", "overrideReason": {"userComment": "Jane Doe " * 2000}})
     assert "Jane" not in str(error.value)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('"card":', '"card": "x", "card":', "feedback[0]: expected each key once, found card twice."),
+        ('"code":', '"code": "x", "code":', "feedback[0].overrideReason.reason: expected each key once, found code"),
+        ('"outcome":', '"Jane": 1, "Jane": 2, "outcome":', "feedback[0]: expected each key once, found another"),
+    ],
+)
+def test_JSON_08_a_key_twice_in_an_entry_is_refused(before: str, after: str, says: str) -> None:
+    text = json.dumps({"feedback": [OVERRIDDEN]}).replace(before, after, 1)
+    with pytest.raises(BadRequest) as error:
+        read_feedback(text.encode())
+    assert str(error.value).startswith(says)

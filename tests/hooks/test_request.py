@@ -164,10 +164,40 @@ def test_REQ_16_draft_orders_are_a_bundle(drafts: object) -> None:
     assert refused("order-sign", context__draftOrders=drafts) == ["context.draftOrders"]
 
 
-def test_REQ_16_selections_may_be_empty_or_point_nowhere_but_are_texts() -> None:
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "MedicationRequest/d1",
+        "d1",
+        "https://ehr.example.org/fhir/MedicationRequest/d1",
+        "MedicationRequest/d1/_history/2",
+        "urn:uuid:5f0c8a4e-0000-4000-8000-000000000000",
+    ],
+)
+def test_REQ_16_a_selection_names_its_draft_however_it_is_written(selection: str) -> None:
+    drafts = a_bundle({"resourceType": "MedicationRequest", "id": "d1"}, {"resourceType": "NutritionOrder", "id": "n"})
+    drafts["entry"][0]["fullUrl"] = "urn:uuid:5f0c8a4e-0000-4000-8000-000000000000"
+    drafts["entry"] += [{}, {"resource": {"resourceType": "ServiceRequest", "id": 5}}]
+    request = changed(
+        "order-select", context__draftOrders=drafts, context__selections=[selection, selection, "NutritionOrder/n"]
+    )
+    assert request.selections == ("MedicationRequest/d1", "NutritionOrder/n")
+
+
+def test_REQ_16_a_draft_in_an_inner_bundle_or_without_id_is_selected_too() -> None:
+    unnamed = {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "ServiceRequest"}}
+    drafts = a_bundle(a_bundle({"resourceType": "ServiceRequest", "id": "s"}))
+    drafts["entry"].append(unnamed)
+    request = changed("order-select", context__draftOrders=drafts, context__selections=["s", "urn:uuid:1"])
+    assert request.selections == ("ServiceRequest/s", "urn:uuid:1")
+
+
+def test_REQ_16_selections_may_be_empty_but_refer_to_drafts() -> None:
     assert changed("order-select", context__selections=[]).selections == ()
-    assert changed("order-select", context__selections=["ServiceRequest/none"]).selections == ("ServiceRequest/none",)
+    wrong = ["ServiceRequest/d1", "MedicationRequest/d1", "d2", ""]
+    assert refused("order-select", context__selections=wrong) == [f"context.selections[{index}]" for index in (0, 2, 3)]
     assert refused("order-select", context__selections=[{"reference": "x"}]) == ["context.selections[0]"]
+    assert refused("order-select", context__draftOrders={"resourceType": "Bundle"}) == ["context.selections[0]"]
 
 
 def test_JSON_09_unknown_members_are_tolerated_anywhere() -> None:
@@ -202,6 +232,24 @@ def test_FHIR_02_authorization_is_read_leniently_where_the_meaning_is_plain() ->
         "fhirAuthorization.token_type",
         "fhirAuthorization.expires_in",
     ]
+
+
+@pytest.mark.parametrize("patient", ["pat-1", "Patient/pat-1", "https://x/fhir/Patient/pat-1", " ", None])
+def test_FHIR_03_a_token_for_the_patient_of_the_context_is_accepted(patient: str | None) -> None:
+    granted = AUTHORIZATION | {"patient": patient}
+    assert changed(fhirServer="https://x/fhir", fhirAuthorization=granted).patient_id == "pat-1"
+
+
+@pytest.mark.parametrize("patient", ["pat-2", "Patient/pat-2", "Group/pat-1"])
+def test_FHIR_03_a_token_for_another_patient_is_refused(patient: str) -> None:
+    granted = AUTHORIZATION | {"patient": patient}
+    assert refused(fhirServer="https://x/fhir", fhirAuthorization=granted) == ["fhirAuthorization.patient"]
+
+
+def test_ERR_03_only_hooks_that_are_defined_are_repeated() -> None:
+    for hook, found in (("order-dispatch", "order-dispatch"), ("JaneDoe", "another")):
+        with pytest.raises(BadRequest, match=f"hook: expected patient-view, .*, found {found}\\."):
+            changed(hook=hook)
 
 
 def test_FHIR_05_the_token_is_not_repeated() -> None:

@@ -160,6 +160,9 @@ def test_REQ_17_keys_of_others_are_ignored() -> None:
 
 
 def test_PRE_the_names_of_unknown_types_are_not_repeated() -> None:
-    with pytest.raises(BadRequest) as error:
-        read(vital_signs={"resourceType": "Jane Doe, born 1.1.1970"})
-    assert "Jane" not in str(error.value)
+    for name in ("Jane Doe, born 1.1.1970", "JaneDoe", "OBS"):
+        with pytest.raises(BadRequest, match="expected a Bundle, found another resource type") as error:
+            read(vital_signs={"resourceType": name})
+        assert name not in str(error.value)
+    with pytest.raises(BadRequest, match="found Observation"):
+        read(vital_signs=OBSERVATION)
