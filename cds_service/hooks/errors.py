@@ -7,10 +7,12 @@
     ├── DataMissing       412  required prefetch data was not sent
     ├── TooLarge          413  the body is longer than the limit
     ├── WrongMediaType    415  the body is not said to be JSON
+    ├── Encoded           415  the body is said to be compressed
     ├── Failed            500  an error of this service
     └── Unavailable       503  the database cannot be written
 
-No text here ever repeats a value from a body: it may be patient data.
+No text here ever repeats a value from a body, or a name that neither a specification nor we define (`hooks.names`): it
+may be patient data.
 """
 
 from __future__ import annotations
@@ -102,6 +104,16 @@ class WrongMediaType(Refused):
 
     def __init__(self, expected: Sequence[str]) -> None:
         super().__init__([Issue("not-supported", f"Expected the Content-Type {' or '.join(expected)}.")])
+
+
+class Encoded(Refused):
+    """The body has a Content-Encoding."""
+
+    status = 415
+
+    def __init__(self) -> None:
+        text = "Expected a body without Content-Encoding (identity), found another encoding."
+        super().__init__([Issue("not-supported", text)])
 
 
 class Failed(Refused):

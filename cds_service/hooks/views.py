@@ -19,6 +19,7 @@ from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
 from cds_service.hooks.discovery import discovery
 from cds_service.hooks.errors import (
     BadRequest,
+    Encoded,
     Failed,
     Issue,
     MethodNotAllowed,
@@ -86,11 +87,13 @@ def cds_hooks(
 def read_body(limit: int) -> bytes:
     """The body of the current request, read in one go.
 
-    Raises WrongMediaType when it is not said to be JSON; TooLarge when it is longer than `limit` bytes, without reading
-    the rest; BadRequest when the client stopped in the middle of it.
+    Raises WrongMediaType when it is not said to be JSON; Encoded when it is compressed; TooLarge when it is longer than
+    `limit` bytes, without reading the rest; BadRequest when the client stopped in the middle of it.
     """
     if request.mimetype not in MEDIA_TYPES:
         raise WrongMediaType(MEDIA_TYPES)
+    if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        raise Encoded
     announced = request.content_length
     if announced is not None and announced > limit:
         raise TooLarge(limit)
@@ -166,6 +169,8 @@ def _outcome(refused: Refused) -> Response:
     answer = _json(operation_outcome(refused, g.correlation_id), refused.status)
     if isinstance(refused, MethodNotAllowed):
         answer.headers["Allow"] = ", ".join(refused.allow)
+    if isinstance(refused, Encoded):
+        answer.headers["Accept-Encoding"] = "identity"
     if isinstance(refused, Unavailable):
         answer.headers["Retry-After"] = "5"
     return answer

@@ -185,6 +185,15 @@ def test_REQ_12_HTTP_415_other_media_types_are_refused(client: FlaskClient, medi
         assert "application/json" in refused(client.post(url, data=b"{}", content_type=media_type), 415)
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x"])
+def test_HTTP_415_a_compressed_body_is_refused_with_what_is_expected(client: FlaskClient, encoding: str) -> None:
+    for url in (URL, f"{URL}/feedback"):
+        answer = client.post(url, json=SEVERAL, headers={"Content-Encoding": encoding})
+        assert "identity" in refused(answer, 415)
+        assert answer.headers["Accept-Encoding"] == "identity"
+    answered(client.post(URL, json=SEVERAL, headers={"Content-Encoding": "Identity"}))
+
+
 @pytest.mark.parametrize(
     "url", ["/cds-services/none", "/cds-services/none/feedback", "/cds-services/Leg-Weakness-patient-view"]
 )
@@ -243,6 +252,7 @@ BAD_BODIES = {
     "huge integer": TEXT[:-1] + b', "own": ' + b"9" * 10_000 + b"}",
     "key twice": TEXT[:-1] + b', "hook": "patient-view"}',
     "prefetch key twice": TEXT.replace(b'"prefetch": {', b'"prefetch": {"patient": null, ', 1),
+    "extension key twice": TEXT[:-1] + b', "extension": {"a": 1, "a": 1}}',
     "context key twice": TEXT.replace(b'"context": {', b'"context": {"patientId": "x", ', 1),
 }  # fmt: skip
 
@@ -310,6 +320,7 @@ def test_ERR_03_no_refusal_repeats_what_was_sent(client: FlaskClient) -> None:
         {"context.patientId": f"{private} "},
         {"context.userId": f" {private}"},
         {"hook": f"{private} {private}"},
+        {"hook": private},
         {"prefetch.patient": {"resourceType": private}},
         {f"{private}": 1, "hookInstance": ...},
         {"fhirServer": f"https://{private}:{private}@x.org"},

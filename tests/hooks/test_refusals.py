@@ -10,6 +10,7 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from cds_service.hooks.errors import (
     BadRequest,
     DataMissing,
+    Encoded,
     Failed,
     Issue,
     MethodNotAllowed,
@@ -28,6 +29,7 @@ EACH: list[tuple[Refused, int]] = [
     (DataMissing(["conditions"], ["electrolytes"]), 412),
     (TooLarge(10_000_000), 413),
     (WrongMediaType(["application/json"]), 415),
+    (Encoded(), 415),
     (Failed(), 500),
     (Unavailable(["The database cannot be written."]), 503),
 ]
