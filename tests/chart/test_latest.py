@@ -70,10 +70,34 @@ def test_a_day_may_be_later_than_any_time_of_it() -> None:
     assert order(day, time) == ["time", "day"]
 
 
-def test_a_correction_wins_over_a_day_that_overlaps_with_it() -> None:
+def test_a_correction_wins_over_the_same_day_as_written() -> None:
     day = observation("day", value=2.0, effectiveDateTime="2026-06-14")
-    corrected = observation("corrected", value=4.0, status="corrected", effectiveDateTime="2026-06-14T06:00:00Z")
-    assert order(day, corrected)[0] == "corrected"
+    corrected = observation("corrected", value=4.0, status="corrected", effectiveDateTime="2026-06-14")
+    assert order(day, corrected) == ["corrected", "day"]
+
+
+@pytest.mark.parametrize("date", ["2026-06-14", "2026-06", "2026"])
+def test_a_correction_without_a_time_does_not_hide_a_more_abnormal_result_that_may_be_newer(date: str) -> None:
+    exact = observation("exact", value=2.0, effectiveDateTime="2026-06-14T06:00:00Z")
+    corrected = observation("corrected", value=4.0, status="corrected", effectiveDateTime=date)
+    assert order(corrected, exact)[0] == order(exact, corrected)[0] == "exact"
+
+
+def test_a_month_is_older_than_a_result_after_it() -> None:
+    month = observation("month", value=2.0, status="corrected", effectiveDateTime="2026-05")
+    assert order(month, observation("exact", value=4.0, effectiveDateTime="2026-06-01T00:00:00Z"))[0] == "exact"
+
+
+def test_a_year_does_not_bring_back_a_result_that_another_has_followed() -> None:
+    year = observation("year", value=4.0, effectiveDateTime="2026")
+    old = observation("old", value=2.0, effectiveDateTime="2026-02-01T00:00:00Z")
+    new = observation("new", value=4.1, effectiveDateTime="2026-06-01T00:00:00Z")
+    assert order(year, old, new)[0] == "new"
+
+
+def test_of_equally_abnormal_results_the_exact_one_is_first() -> None:
+    month = observation("month", value=4.0, status="corrected", effectiveDateTime="2026-06")
+    assert order(month, observation("exact", value=4.1, effectiveDateTime="2026-06-01T09:00:00Z"))[0] == "exact"
 
 
 def test_a_day_does_not_reach_into_the_next() -> None:
@@ -93,3 +117,25 @@ def test_dates_with_zones_are_compared_as_instants() -> None:
     west = observation("west", value=4.1, effectiveDateTime="2026-06-14T02:00:00-07:00")
     assert order(east, west) == ["west", "east"]
     assert ago(0) == "2026-06-15T12:00:00.000Z"
+
+
+def nameless(value: float | dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An Observation without an id."""
+    return {key: element for key, element in observation(value=value, **more).items() if key != "id"}
+
+
+def test_results_without_an_id_are_told_apart_by_what_they_say() -> None:
+    sent = [nameless(4.0, days=9), nameless(2.0, days=1), nameless(2.0, days=1), nameless(4.0, days=3)]
+    assert [result.value for result in chart(*sent).results["potassium"]] == [2.0, 4.0, 4.0]
+
+
+def test_inexact_results_without_an_id_are_told_apart_too() -> None:
+    below = quantity(2.5, "mmol/L", "<")
+    days = [nameless(below, effectiveDateTime=f"2026-06-{day}") for day in (13, 14, 14)]
+    assert len(chart(*days).results["potassium"]) == 2
+
+
+def test_halves_of_a_pressure_without_an_id_are_two() -> None:
+    halves = [nameless(quantity(value, "mm[Hg]"), code=code) for code, value in (("8480-6", 150), ("8462-4", 90))]
+    (pressure,) = chart(*halves).results["blood-pressure"]
+    assert (pressure.systolic, pressure.diastolic) == (150, 90)
