@@ -59,7 +59,7 @@ class MedicationReader:
         placed = self.placed
         for entry in subject.own(entries[MedicationRequest]):
             reference = name_of(entry)
-            if not placed or reference not in placed:
+            if not placed or reference not in placed or reference == "MedicationRequest":
                 self._request(entry.resource, reference)
         for entry in subject.own(entries[MedicationStatement]):
             self._statement(entry.resource, name_of(entry))

@@ -387,3 +387,11 @@ def test_the_equivalent_is_the_dose_times_the_factor_of_the_drug() -> None:
     )
     assert one(request(drug="prednisone 20 MG Oral Tablet", **daily), group="systemic-glucocorticoid").equivalent == 20
     assert one(request()).equivalent is None
+
+
+def test_a_draft_without_an_id_replaces_nothing() -> None:
+    kept, draft = request("a"), request("b", status="draft", drug="furosemide 40 mg")
+    del kept["id"], draft["id"]
+    found = chart(kept, drafts=[draft])
+    assert [one.status for one in found.medications["statin"]] == ["active"]
+    assert [one.status for one in found.medications["loop"]] == ["draft"]
