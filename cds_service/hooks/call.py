@@ -51,7 +51,7 @@ def answer(
     writer = CardWriter(judgement)
     cards = with_uuids(writer.cards(selection))
     extension = _extension(judgement, writer)
-    return Answer(request, judgement, selection, cards, extension, response(cards, extension))
+    return Answer(request, judgement, selection, cards, extension, response(cards, extension, request.patient_id))
 
 
 def chart_of(request: Request, codes: Codes, now: int) -> Chart:
