@@ -94,7 +94,8 @@ def test_every_operator_of_the_language_has_an_example() -> None:
     for operator in (
         " and ", " or ", "not ", "exists ", " where ", " with ", " such that ", " return ", "return all", " is null",
         " is not null", " is true", " is not true", " is false", " < ", " <= ", " > ", " >= ", " = ", " != ", " in {",
-        " before ", " after ", " on or before ", " on or after ", "or less before", "or more before", "within 3 days of",
+        " before ", " after ",
+        " on or before ", " on or after ", "or less before", "or more before", "within 3 days of",
         " + ", " - ", " * ", " / ", "date from", "Count(", "Min(", "Max(", "Median(", "Coalesce(", "case when", "Abs(",
         " union ", "Now()", "AgeInYears()", "AgeInMonths()", "Patient.gender", "Hook",
     ):  # fmt: skip
