@@ -230,6 +230,18 @@ class StarterDrug(Struct, frozen=True):
     form: Literal["systemic", "local", "unknown"]
 
 
+class HaemolysisWords(Struct, frozen=True):
+    """How a text says that a sample is haemolysed: beginnings of the word; what denies it when it stands before, with
+    only words of `between` in between; what denies it when it stands after, with only words of `then` in between.
+    """
+
+    said: tuple[str, ...] = ()
+    denied_before: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
+    denied_after: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
+
+
 class Qualifiers(Struct, frozen=True):
     """Codes and words that qualify others: severity, side, sites on the leg, sex, answers that mean present, signs of
     haemolysis. A key is (system URI, code), or ("", a whole text in lower case).
@@ -246,5 +258,6 @@ class Qualifiers(Struct, frozen=True):
     haemolysed: frozenset[tuple[str, str]] = frozenset()
     haemolysis_index: tuple[Code, ...] = ()
     haemolysis_seen: tuple[Code, ...] = ()
+    haemolysis_words: HaemolysisWords = HaemolysisWords()
     on_leg: Mapping[str, str] = {}
     only_leg: frozenset[str] = frozenset()

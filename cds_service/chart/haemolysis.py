@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from cds_service.chart.answers import concepts_in, flags, is_present
-from cds_service.chart.groups import Qualifiers
+from cds_service.chart.groups import HaemolysisWords, Qualifiers
 from cds_service.chart.items import Date, Result
 from cds_service.chart.ranges import ranges_in
 from cds_service.fhir.dates import end_of, start_of
@@ -17,17 +18,30 @@ from cds_service.fhir.references import relative
 from cds_service.fhir.resources import Annotation, Entry, Observation, Specimen
 from cds_service.fhir.uncertain import Span, Unknown
 
-_SAID: Final = re.compile(r"ha?emoly[sz]", re.IGNORECASE)
-_DENIED: Final = re.compile(
-    r"\b(?:no|not|non|nil|none|without|negative for|free of)\b[\s-]*(?:\w+\s+){0,3}ha?emoly[sz]\w*", re.IGNORECASE
-)
 _NEAR: Final = 5 * 60_000
+_END: Final = r"(?=\s*(?:$|[,;:)\]/\r\n]|\.(?!\d)|(?:in|on|at|by|for|to)\b))"
+"""A denial after the word ends its clause: "haemolysis: no interpretation possible" is none."""
 _notes: Final = lists_of(Annotation)
 
 
-def says_haemolysed(text: str) -> bool:
-    """Whether a text says that the sample is haemolysed; "not haemolysed" does not."""
-    return _SAID.search(_DENIED.sub("", text)) is not None
+def says_haemolysed(text: str, words: HaemolysisWords) -> bool:
+    """Whether a text says that the sample is haemolysed; "not haemolysed" and "haemolysis: none" do not."""
+    said, denied = _patterns(words)
+    return said.search(text) is not None and said.search(denied.sub("", text)) is not None
+
+
+@lru_cache(maxsize=8)
+def _patterns(words: HaemolysisWords) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What matches the word itself, and the word with a denial before or after it."""
+    word = rf"\b(?:{_one_of(words.said)})\w*"
+    before = rf"\b(?:{_one_of(words.denied_before)})\b[\s-]*(?:(?:{_one_of(words.between)})\s+)*{word}"
+    after = rf"{word}[\s:=,(-]*(?:(?:{_one_of(words.then)})\b[\s:=,(-]*)*(?:{_one_of(words.denied_after)}){_END}"
+    return re.compile(word, re.IGNORECASE), re.compile(f"{before}|{after}", re.IGNORECASE)
+
+
+def _one_of(words: Iterable[str]) -> str:
+    longest_first = sorted(words, key=len, reverse=True)
+    return "|".join(r"\s+".join(map(re.escape, one.split())) for one in longest_first) or r"(?!)"
 
 
 def haemolysed_specimens(entries: Iterable[Entry], qualifiers: Qualifiers) -> set[str]:
@@ -69,7 +83,7 @@ class Signs:
                 contained = read_contained(observation.contained, specimen[1:])
                 if isinstance(contained, Specimen) and _is_haemolysed(contained, self._qualifiers):
                     return True
-        return any(says_haemolysed(text) for text in _texts(observation))
+        return any(says_haemolysed(text, self._qualifiers.haemolysis_words) for text in _texts(observation))
 
     def settle(self, results: Iterable[Result]) -> None:
         """Mark the results of the same specimen as a measured haemolysis, or within five minutes of it."""
@@ -104,10 +118,11 @@ def _specimen(observation: Observation) -> str | None:
 
 def _is_haemolysed(specimen: Specimen, qualifiers: Qualifiers) -> bool:
     return any(
-        (coding.system or "", coding.code or "") in qualifiers.haemolysed or says_haemolysed(coding.display or "")
+        (coding.system or "", coding.code or "") in qualifiers.haemolysed
+        or says_haemolysed(coding.display or "", qualifiers.haemolysis_words)
         for concept in specimen.condition or ()
         for coding in concept.coding or ()
-    ) or any(says_haemolysed(concept.text or "") for concept in specimen.condition or ())
+    ) or any(says_haemolysed(concept.text or "", qualifiers.haemolysis_words) for concept in specimen.condition or ())
 
 
 def _texts(observation: Observation) -> list[str]:

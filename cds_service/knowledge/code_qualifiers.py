@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cds_service.chart.groups import SYSTEMS, Code, FindingGroup, Qualifiers
+from cds_service.chart.groups import SYSTEMS, Code, FindingGroup, HaemolysisWords, Qualifiers
 from cds_service.chart.words import whole_text
 from cds_service.knowledge.code_schema import QualifiersSchema
 from cds_service.knowledge.reading import Node, Problems, read_yaml
@@ -38,6 +38,7 @@ def read_qualifiers(path: Path, findings: Mapping[str, FindingGroup], problems: 
         haemolysed=frozenset(_keys({"codes": haemolysis["specimen"]})),
         haemolysis_index=_codes(haemolysis["index"]),
         haemolysis_seen=_codes(haemolysis["seen"]),
+        haemolysis_words=HaemolysisWords(**{part: tuple(words) for part, words in haemolysis["words"].items()}),
         on_leg=moves.plain(),
         only_leg=frozenset(plain["leg"].get("only", ())),
     )

@@ -207,12 +207,23 @@ class SitesSchema(QualifierSchema):
     only_here = fields.List(fields.String(), validate=_NOT_EMPTY, data_key="only")
 
 
+class HaemolysisWordsSchema(Strict):
+    """How a text says, or denies, that a sample is haemolysed."""
+
+    said = fields.List(fields.String(), required=True, validate=_NOT_EMPTY)
+    denied_before = fields.List(fields.String())
+    between = fields.List(fields.String())
+    denied_after = fields.List(fields.String())
+    then = fields.List(fields.String())
+
+
 class HaemolysisSchema(Strict):
     """Signs of haemolysis."""
 
     specimen = fields.List(fields.Nested(CodeSchema), required=True, validate=_NOT_EMPTY)
     index = fields.List(fields.Nested(CodeSchema), required=True, validate=_NOT_EMPTY)
     seen = fields.List(fields.Nested(CodeSchema), required=True, validate=_NOT_EMPTY)
+    words = fields.Nested(HaemolysisWordsSchema, required=True)
 
 
 class QualifiersSchema(Strict):

@@ -154,6 +154,7 @@ haemolysis:
     - {code: 46424-8, display: index, verified: false}
   seen:
     - {code: 20393-5, display: seen, verified: false}
+  words: {said: [haemolys], denied_before: ['no']}
 """,
 }
 
