@@ -19,12 +19,13 @@ from cds_service.evaluate import Outcome
 from cds_service.explain import Because, Missing, because, facts, missing
 from cds_service.hooks.call import Answer, answer, unreadable_resources
 from cds_service.hooks.envelope import read_envelope, read_value
-from cds_service.hooks.errors import NotFound, Refused, operation_outcome
+from cds_service.hooks.errors import BadRequest, Issue, NotFound, Refused, operation_outcome
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.reading import KnowledgeError
 
 _COLOURS: Final = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+_ORDER: Final = ("shown", "merged", "withheld", "suppressed", "unknown", "quiet", "not-applicable")
 _STYLES: Final = {"shown": "bold", "merged": "bold", "unknown": "magenta", "quiet": "dim", "not-applicable": "dim"}
 
 
@@ -89,6 +90,8 @@ def _service(knowledge: Knowledge, body: bytes, service_id: str | None) -> str:
     for service in knowledge.services:
         if service.hook == hook:
             return service.id
+    if hook is None:
+        raise BadRequest([Issue("required", "hook: expected a CDS Hooks request, found JSON without a hook.", "hook")])
     raise NotFound("No service is for the hook of this request.")
 
 
@@ -160,14 +163,17 @@ def _print(path: str, answered: Answer) -> None:
     console.print(f"[bold]{escape(path)}[/bold]: {data['service']} at {data['now']}, knowledge {data['knowledge']}")
     table = Table(show_lines=False, expand=True)
     for heading in ("card", "outcome", "because", "missing"):
-        table.add_column(heading, overflow="fold", ratio=1 if heading in ("card", "outcome") else 3)
-    for one in data["outcomes"]:
+        narrow = heading in ("card", "outcome")
+        table.add_column(heading, overflow="fold", no_wrap=narrow, ratio=None if narrow else 1)
+    for one in sorted(data["outcomes"], key=lambda one: _ORDER.index(one["outcome"])):
         indicator = one.get("indicator", "")
         kind = f"[{_STYLES.get(one['outcome'], 'none')}]{one['outcome']}[/]"
         if indicator:
             kind += f" [{_COLOURS[indicator]}]{indicator}[/]"
         reasons = [
-            f"{reason['condition']} is {str(reason['is']).lower()} (line {reason['line']})" for reason in one["because"]
+            f"{reason['condition']} is {str(reason['is']).lower()} (line {reason['line']})"
+            f"{_values(reason, one['facts'])}"
+            for reason in one["because"]
         ]
         if "reason" in one:
             reasons.insert(0, one["reason"])
@@ -183,6 +189,13 @@ def _print(path: str, answered: Answer) -> None:
         console.print(f"[{_COLOURS[card['indicator']]}]{card['indicator']}[/] {escape(card['summary'])}")
     if not data["cards"]:
         console.print("no cards")
+
+
+def _values(reason: dict[str, Any], known: dict[str, Any]) -> str:
+    """The results that a condition rests on, as ` [Potassium 2.8 mmol/L]`."""
+    found = [(name, known[name]) for name in reason["facts"] if isinstance(known.get(name), dict)]
+    words = [f"{name} {fact['value']} {fact.get('unit', '')}".rstrip() for name, fact in found if "value" in fact]
+    return f" [{', '.join(words)}]" if words else ""
 
 
 def _words(lack: dict[str, Any]) -> str:

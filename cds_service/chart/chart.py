@@ -192,4 +192,6 @@ def _name_failures(chart: Chart, codes: Codes, reading: Reading, drafted: Readin
             for group in {hit.result.group for hit in hits if hit.result is not None}:
                 unreadable = UnreadableResult(failure.resource, failure.reason)
                 chart.unreadable_results.setdefault(group, []).append(unreadable)
+        elif failure.type == "Condition" and failure.code is not None and not codes.concepts.named(failure.code):
+            harms = None
         chart.unreadable.append(Unreadable(failure.resource, failure.reason, harms))

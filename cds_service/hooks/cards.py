@@ -204,7 +204,9 @@ class CardWriter:
             resource["focus"] = references[0]
         if suggestion.occurrence is not None:
             resource["occurrenceDateTime"] = _iso(self.chart.now + suggestion.occurrence)[:10]
-        return {"type": "create", "description": suggestion.label, "resource": resource}
+        several = len(suggestion.resources) > 1
+        description = f"Order {draft['code']['text'].lower()}" if several else suggestion.label
+        return {"type": "create", "description": description, "resource": resource}
 
     def _existing(self, reference: str) -> dict[str, Any] | None:
         raw = self.chart.raw.get(reference)

@@ -76,7 +76,10 @@ def read_cases(card: Card, knowledge: Knowledge, problems: Problems) -> list[Cas
         return []
     found: list[Case] = []
     names: set[str] = set()
-    for node in read_yaml(path, problems):
+    nodes = list(read_yaml(path, problems))
+    if not nodes:
+        problems.at(path, 1, 1, "no case", "the charts that prove the card")
+    for node in nodes:
         if not conforms(CaseSchema, node, problems):
             continue
         name = str(node.value["case"].value)

@@ -29,7 +29,7 @@ _TITLES: Final[dict[Hook, tuple[str, str]]] = {
     "encounter-discharge": ("Leg weakness: discharge", "Looks for unresolved red flags of leg weakness at discharge."),
 }  # fmt: skip
 _USAGE: Final = (
-    "Not a medical device. Needs FHIR R4. Keys that are not marked as required may be left out; the answer then says "
+    "Not a medical device. Needs FHIR R4. Required prefetch keys: {}. The others may be left out; the answer then says "
     "what was not considered."
 )
 
@@ -77,7 +77,7 @@ def services(
                 hook=hook,
                 title=title,
                 description=description,
-                usage_requirements=_USAGE,
+                usage_requirements=_USAGE.format(", ".join(key for key in prefetch if key in required)),
                 prefetch=prefetch,
                 required=frozenset(required),
             )
