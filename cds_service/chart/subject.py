@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cds_service.fhir.read import Reading
-from cds_service.fhir.references import base_of, parse_reference, relative
+from cds_service.fhir.references import base_of, parse_reference, relative, server_of
 from cds_service.fhir.resources import Entry, Patient, Reference
 
 
@@ -14,12 +14,13 @@ class Subject:
     """The patient of a chart, and the references that mean this patient.
 
     A relative reference means the server of its Bundle entry, an absolute one the server it names. When the patient's
-    own server is known (the patient's fullUrl, or `server`), a reference to another server is another patient.
+    own server is known (the patient's fullUrl, or `server`), a reference to another server is another patient. Servers
+    are the same when host, port and path are: a proxy that ends TLS writes http where the client says https.
     """
 
     def __init__(self, patient_id: str, patients: Iterable[Entry], server: str | None = None) -> None:
         self._id = patient_id
-        self._bases = {server.rstrip("/")} if server else set()
+        self._bases = {server_of(server)} if server else set()
         self.accepted: set[str | None] = {None}
         self.patient: Patient | None = None
         self.foreign: list[str] = []
@@ -33,7 +34,7 @@ class Subject:
             self.patient = self.patient or resource
             base = base_of(entry.fullUrl)
             if base:
-                self._bases.add(base)
+                self._bases.add(server_of(base))
             elif entry.fullUrl:
                 self.accepted.add(entry.fullUrl)
         if not self._bases:
@@ -52,7 +53,7 @@ class Subject:
         if target is None or target.type != "Patient" or target.id != self._id:
             return False
         base = target.base or base_of(full_url)
-        if base is None or not self._bases or base in self._bases:
+        if base is None or not self._bases or server_of(base) in self._bases:
             if target.base is None and not self._bases:
                 self.accepted.add(text)
             return True

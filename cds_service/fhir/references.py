@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _REFERENCE: Final = re.compile(
@@ -40,3 +41,10 @@ def base_of(full_url: str | None) -> str | None:
         return None
     target = parse_reference(full_url)
     return target.base if target else None
+
+
+@lru_cache(maxsize=256)
+def server_of(base: str) -> str:
+    """A server's address to compare by: host, port and path, without scheme, default port and closing slash."""
+    host, slash, path = base.rstrip("/").split("://", 1)[-1].partition("/")
+    return host.lower().removesuffix(":80").removesuffix(":443") + slash + path

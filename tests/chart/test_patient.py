@@ -154,7 +154,7 @@ def test_the_server_of_the_request_is_the_patients_own() -> None:
         )  # fmt: skip
         return found.foreign
 
-    assert ids("https://ehr.example/fhir") == ids("https://ehr.example/fhir/") == ids(None) == []
+    assert ids("https://ehr.example/fhir") == ids("http://ehr.example:80/fhir/") == ids(None) == []
     assert ids("https://other.example/fhir") == ["Observation/k1"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cds_service.fhir.references import Target, base_of, parse_reference, relative
+from cds_service.fhir.references import Target, base_of, parse_reference, relative, server_of
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,29 @@ def test_the_server_of_an_entry_is_in_its_full_url() -> None:
     assert base_of("urn:uuid:04121321") is None
     assert base_of("https://ehr.example/") is None
     assert base_of(None) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "http://ehr.example/fhir",
+        "https://EHR.example/fhir/",
+        "https://ehr.example:443/fhir",
+        "http://ehr.example:80/fhir",
+    ],
+)
+def test_a_server_is_its_host_port_and_path(other: str) -> None:
+    assert server_of(other) == server_of("https://ehr.example/fhir")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "https://ehr.example/fhir/tenant",
+        "https://ehr.example",
+        "https://ehr.example:8443/fhir",
+        "https://ehr2.example/fhir",
+    ],
+)
+def test_another_host_port_or_path_is_another_server(other: str) -> None:
+    assert server_of(other) != server_of("https://ehr.example/fhir")
