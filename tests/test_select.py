@@ -161,6 +161,24 @@ def test_a_warning_that_asks_for_a_change_of_a_drug_keeps_its_card(asked: Asked)
     assert WORKUP in cards
 
 
+OWN_CARDS: Final = {
+    **LEG, "proximal-weakness": "yes, 3 days ago", "potassium": "6.1 mmol/L, 1 day ago",
+    "statin": "atorvastatin 40 mg daily, 60 days ago", "ck": "900 U/L, 1 day ago",
+    "systemic-glucocorticoid": "prednisone 40 mg, 99 days ago",
+}  # fmt: skip
+
+
+def test_what_the_cap_holds_back_beside_a_leg_symptom_is_a_line_of_the_workup_card(asked: Asked) -> None:
+    cards = asked.cards(OWN_CARDS)
+    assert list(cards) == ["hyperkalemia", "statin-muscle-symptoms", WORKUP]
+    assert merged_into(cards[WORKUP]) == ["steroid-myopathy"]
+    steroid = asked.outcomes(asked.request(OWN_CARDS))["steroid-myopathy"]
+    assert (steroid["outcome"], steroid["into"]) == ("merged", WORKUP)
+    assert steroid["reason"]
+    few = asked.cards({name: words for name, words in OWN_CARDS.items() if name != "statin"})
+    assert few["steroid-myopathy"]["summary"] in cards[WORKUP]["detail"]
+
+
 def test_what_the_cap_holds_back_without_a_leg_symptom_is_named_in_the_last_card(asked: Asked) -> None:
     cards = asked.cards(WARNINGS)
     assert list(cards) == ["hypokalemia", "hypocalcemia", "hyponatremia"]
