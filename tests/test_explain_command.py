@@ -33,7 +33,8 @@ def test_each_request_gives_one_line_in_the_order_of_the_files() -> None:
         (b"cards, please", 400, "expected"),
         (b"[]", 400, "expected"),
         (b'{"hook": 5}', 404, "hook"),
-        (b"{}", 404, "hook"),
+        (b"{}", 400, "hook"),
+        (b'{"hook": "medication-prescribe"}', 404, "hook"),
         (b'{"hook": "patient-view"}', 400, "hookInstance"),
     ],
 )
