@@ -48,7 +48,7 @@ def _set(result: Result, part: Part, quantity: Quantity, group: ResultGroup, cod
 
 def _part(component: Component, group: ResultGroup, codes: Codes) -> Part | None:
     for coding in (component.code.coding if component.code else None) or ():
-        hit = codes.observations.get(coding.code or "", {}).get(coding.system or "")
+        hit = codes.hit_of(coding)
         if hit is not None and hit.result is group:
             return hit.part
     return None

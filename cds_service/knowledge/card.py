@@ -14,7 +14,6 @@ from cds_service.knowledge.text import Text
 Indicator = Literal["critical", "warning", "info"]
 INDICATORS: Final[tuple[Indicator, ...]] = ("critical", "warning", "info")
 """From the most to the least urgent."""
-HOOKS: Final = ("patient-view", "order-select", "order-sign", "encounter-discharge")
 STATUSES: Final = ("draft", "silent", "active", "retired")
 
 

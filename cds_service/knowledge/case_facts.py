@@ -14,10 +14,10 @@ from typing import Any, Final
 from cds_service.chart.codes import Codes
 from cds_service.chart.groups import SYSTEMS, Code, ResultGroup
 from cds_service.chart.items import Fact
+from cds_service.chart.units import UCUM
 
 PATIENT: Final = "case-patient"
 _SUBJECT: Final = {"reference": f"Patient/{PATIENT}"}
-_UCUM: Final = "http://unitsofmeasure.org"
 _DAYS: Final = {"minute": 1 / 1440, "hour": 1 / 24, "day": 1, "week": 7, "month": 30, "year": 365}
 _AGO: Final = re.compile(r"(\d+) (minute|hour|day|week|month|year)s? ago")
 _IN: Final = re.compile(r"in (\d+) (minute|hour|day|week|month|year)s?")
@@ -82,7 +82,7 @@ class FactBuilder:
 
     def _value(self, group: ResultGroup, value: str, said: _Modifiers) -> Resource:
         if value == "unreadable":
-            return {"valueQuantity": {"value": 1, "unit": "furlong", "system": _UCUM, "code": "[fur_us]"}}
+            return {"valueQuantity": {"value": 1, "unit": "furlong", "system": UCUM, "code": "[fur_us]"}}
         if group.kind == "string":
             for (system, code), answer in group.answers.items():
                 if answer == value:
@@ -118,7 +118,7 @@ class FactBuilder:
         if text:
             quantity["unit"] = text
         if text in group.units:
-            quantity.update(system=_UCUM, code=text)
+            quantity.update(system=UCUM, code=text)
         return quantity
 
     def _finding(self, fact: Fact, value: str, said: _Modifiers, _draft: bool) -> list[tuple[str, Resource]]:
@@ -330,6 +330,6 @@ def _dosage(dose: str | None, end: str | None) -> Resource:
         repeat["boundsPeriod"] = {"end": end}
     dosage: Resource = {"timing": {"repeat": repeat}}
     if dose is not None:
-        quantity = {"value": float(dose), "unit": "mg", "system": _UCUM, "code": "mg"}
+        quantity = {"value": float(dose), "unit": "mg", "system": UCUM, "code": "mg"}
         dosage["doseAndRate"] = [{"doseQuantity": quantity}]
     return dosage

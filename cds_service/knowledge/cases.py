@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from marshmallow import fields, validate
 
-from cds_service.knowledge.card import HOOKS, Card
+from cds_service.knowledge.card import Card
 from cds_service.knowledge.case_facts import PATIENT, CannotBuild, FactBuilder, Resource, moment_of
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.reading import Node, Problems, read_yaml
 from cds_service.knowledge.schema import Strict, conforms
-from cds_service.knowledge.services import Service
+from cds_service.knowledge.services import HOOKS, Service
 
 NOW: Final = datetime(2026, 6, 15, 12, tzinfo=UTC)
 """The moment at which every case is judged."""

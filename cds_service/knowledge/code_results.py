@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from cds_service.chart.groups import (
     SYSTEMS,
@@ -17,12 +17,10 @@ from cds_service.chart.groups import (
     Unit,
 )
 from cds_service.chart.words import whole_text
-from cds_service.fhir.uncertain import DAY, HOUR
 from cds_service.knowledge.code_schema import ResultFileSchema
+from cds_service.knowledge.language import duration
 from cds_service.knowledge.reading import Node, Problems, read_yaml
 from cds_service.knowledge.schema import conforms
-
-_LENGTHS: Final = {"hour": HOUR, "day": DAY, "week": 7 * DAY}
 
 Files = dict[str, tuple[ResultFile, Node]]
 
@@ -51,12 +49,6 @@ def read_results(folder: Path, problems: Problems) -> tuple[dict[str, ResultGrou
     _check_sources(groups, places, problems)
     _check_codes(groups, places, problems)
     return groups, files
-
-
-def duration(text: str) -> int:
-    """`7 days` in milliseconds."""
-    number, unit = text.split()
-    return int(number) * _LENGTHS[unit.removesuffix("s")]
 
 
 def _group(name: str, file: str, node: Node, problems: Problems) -> ResultGroup:
@@ -139,7 +131,7 @@ def _derived(node: Node) -> DerivedSpec | None:
     if spec is None:
         return None
     inputs = tuple(
-        (name, one.value["result"].value, duration(one.value["within"].value))
+        (name, one.value["result"].value, duration(one.value["within"].value) or 0)  # the schema saw that it is one
         for name, one in (spec.get("inputs") or Node({}, node.path, 1, 1)).items()
     )
     value, valid = spec.value["value"], spec.get("valid")

@@ -26,7 +26,7 @@ from cds_service.knowledge.code_tree import leaves_of
 from cds_service.knowledge.reading import Node, Problems, read_yaml
 from cds_service.knowledge.schema import conforms
 
-_SYSTEMS: Final = {"snomed": "snomed", "loinc": "loinc", "icd10cm": "icd10cm", "act-class": "act-class"}
+_SYSTEMS: Final = ("snomed", "loinc", "icd10cm", "act-class")
 
 
 def load_codes(folder: Path, problems: Problems) -> Codes:
@@ -79,8 +79,8 @@ def codes_of(node: Node) -> tuple[Code, ...]:
     """The codes of a group, of all its systems."""
     return tuple(
         Code(system, code["code"], code["display"], code["verified"], code.get("side"))
-        for key, system in _SYSTEMS.items()
-        for code in (one.plain() for one in node.get(key) or ())
+        for system in _SYSTEMS
+        for code in (one.plain() for one in node.get(system) or ())
     )
 
 
@@ -110,8 +110,8 @@ def _groups(folder: Path, files: Iterable[str], problems: Problems) -> dict[str,
 
 def _check_once(node: Node, problems: Problems) -> None:
     seen = set()
-    for key, system in _SYSTEMS.items():
-        for code in node.get(key) or ():
+    for system in _SYSTEMS:
+        for code in node.get(system) or ():
             pair = system, code.value["code"].value
             if pair in seen:
                 problems.add(code, f"the code {pair[1]} a second time", "each code once in a group")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from cds_service import __version__
-from cds_service.chart.codes import Codes
 from cds_service.chart.facts import FactPlan
 from cds_service.chart.needs import horizon, record_horizon
 from cds_service.knowledge.card import Card
@@ -181,6 +180,3 @@ def _fingerprint(folder: Path) -> str:
             digest.update(path.relative_to(folder).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-__all__ = ["Codes", "load_knowledge"]

@@ -9,10 +9,12 @@ from typing import Any, Final, get_args
 from cds_service.chart.codes import Codes
 from cds_service.chart.items import Fact, Form
 from cds_service.knowledge import syntax as s
+from cds_service.knowledge.card import INDICATORS
 from cds_service.knowledge.checking import GENDERS, Checker
 from cds_service.knowledge.compile import NOT_YET
 from cds_service.knowledge.language import duration, parse
 from cds_service.knowledge.reading import Node, Problems
+from cds_service.knowledge.services import HOOKS
 from cds_service.knowledge.types import NULL, Kind, Type, item, list_of
 
 FORMS: Final[tuple[str, ...]] = get_args(Form)
@@ -56,11 +58,11 @@ def words_of(codes: Codes) -> Mapping[str, frozenset[str]]:
     return {
         "group": frozenset(groups),
         "ingredient": frozenset(drugs),
-        "indicator": frozenset({"critical", "warning", "info"}),
+        "indicator": frozenset(INDICATORS),
         "gender": GENDERS,
         "side": frozenset({"left", "right", "both"}),
         "severity": frozenset({"mild", "moderate", "severe"}),
-        "Hook": frozenset({"patient-view", "order-select", "order-sign", "encounter-discharge"}),
+        "Hook": frozenset(HOOKS),
     }
 
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from cds_service.knowledge.card import HOOKS, INDICATORS, STATUSES
+from cds_service.knowledge.card import INDICATORS, STATUSES
 from cds_service.knowledge.reading import Node, Problems
+from cds_service.knowledge.services import HOOKS
 
 _WORD: Final = validate.Regexp(r"^[a-z0-9][a-z0-9-]*$", error="must be lower-case words joined by '-'")
 

@@ -35,6 +35,15 @@ def test_a_panel_has_two_halves() -> None:
     assert (one.systolic, one.diastolic, one.value) == (150, 90, None)
 
 
+def test_a_component_is_known_however_its_system_is_written() -> None:
+    careless = [
+        {"code": concept(code, "https://loinc.org/"), "valueQuantity": quantity(value, "mm[Hg]")}
+        for code, value in (("8480-6", 150), ("8462-4", 90))
+    ]
+    (one,) = pressures(observation("bp", code="85354-9", component=careless))
+    assert (one.systolic, one.diastolic) == (150, 90)
+
+
 def test_a_half_that_is_missing_is_null() -> None:
     absent = {"code": concept("8462-4", LOINC), "dataAbsentReason": {"text": "not measured"}}
     (one,) = pressures(observation("bp", code="85354-9", component=[component("8480-6", 150), absent]))
