@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cds_service.chart.concepts import plain_system
 from cds_service.chart.groups import Qualifiers
 from cds_service.chart.words import whole_text
 from cds_service.fhir.lists import lists_of
@@ -15,8 +16,9 @@ concepts_in: Final = lists_of(CodeableConcept)
 
 def keys_of(concept: CodeableConcept) -> list[tuple[str, str]]:
     """The (system URI, code) pairs of a concept, then its whole texts under the system ""."""
-    keys = [(coding.system or "", coding.code) for coding in concept.coding or () if coding.code]
-    texts = [coding.display for coding in concept.coding or ()] + [concept.text]
+    codings = concept.coding or ()
+    keys = [(plain_system(coding.system or ""), coding.code.strip()) for coding in codings if coding.code]
+    texts = [coding.display for coding in codings] + [concept.text]
     return keys + [("", whole_text(text)) for text in texts if text]
 
 

@@ -199,7 +199,12 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
 
     def hit_of(self, coding: Coding) -> Hit | None:
         """What an Observation with this coding is, None when it is nothing of ours."""
-        systems = self.observations.get(coding.code or "")
-        if systems is None or coding.system is None:
+        systems = self.observations.get((coding.code or "").strip())
+        if systems is None or not coding.system:
             return None
         return systems.get(coding.system) or systems.get(plain_system(coding.system))
+
+    def groups_of(self, code: str) -> set[str]:
+        """The result groups that a code names in one system or another."""
+        hits = self.observations.get(code.strip(), {}).values()
+        return {hit.group for hit in hits if hit.group}

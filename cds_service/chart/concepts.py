@@ -53,14 +53,21 @@ class ConceptTable:
         codes = self.codes
         for coding in concept.coding or ():
             code = coding.code
-            if code is not None:
+            if code:
                 system = coding.system
+                if code[0] <= " " or code[-1] <= " ":
+                    code = code.strip()
                 systems = codes.get(code)
                 if systems is not None and system is not None:
                     found += systems.get(system) or systems.get(plain_system(system), ())
                 if system in _ICD10CM:
                     found += self.diagnoses.named(code)
         return found + self.named_by_words(concept)
+
+    def lacks_system(self, concept: CodeableConcept | None) -> bool:
+        """Whether a code of ours came without the system that would say what it means."""
+        codings = concept.coding if concept is not None else None
+        return any(not coding.system and (coding.code or "").strip() in self.codes for coding in codings or ())
 
     def named_by_words(self, concept: CodeableConcept) -> Meaning:
         """The groups that the text or a display of a concept means, whatever its codes.
@@ -116,8 +123,8 @@ class Diagnoses:
 
 
 def plain_system(system: str) -> str:
-    """A code system's URI without version, edition, trailing slash or https, as careless senders write them."""
-    system = system.partition("|")[0].rstrip("/")
+    """A code system's URI without blanks, version, edition, trailing slash or https, as careless senders write it."""
+    system = system.strip().partition("|")[0].rstrip("/")
     if system.startswith("https://"):
         system = "http://" + system[8:]
     return _SNOMED if system.startswith(_SNOMED + "/") else system

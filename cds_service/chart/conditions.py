@@ -60,6 +60,8 @@ class FindingReader:
                     self._condition(condition, reference, named)
                 except ValueError as error:
                     self.unreadable.append(Unreadable(reference, str(error)))
+            elif self._codes.concepts.lacks_system(condition.code):
+                self.unreadable.append(Unreadable(name_of(entry), "a code without its system"))
 
     def _condition(self, condition: Condition, reference: str, named: tuple[Named, ...]) -> None:
         if _codes(condition.verificationStatus) & _REFUSED:
@@ -212,7 +214,7 @@ class FindingReader:
 
 
 def _codes(concept: CodeableConcept | None) -> set[str]:
-    return {coding.code for coding in (concept.coding if concept else None) or () if coding.code}
+    return {coding.code.strip() for coding in (concept.coding if concept else None) or () if coding.code}
 
 
 def _is_exact(date: Date) -> bool:

@@ -47,17 +47,25 @@ class ObservationReader:
             concept = observation.code
             if concept is None:
                 continue
-            hit = None
+            hit = bare = None
             plain = concept.text in no_words
             for coding in concept.coding or ():
-                systems = table.get(coding.code)
-                if systems is not None and coding.system is not None:
-                    hit = systems.get(coding.system) or systems.get(plain_system(coding.system))
-                    if hit is not None:
-                        break
+                code = coding.code
+                systems = table.get(code)
+                if systems is None and code and (code[0] <= " " or code[-1] <= " "):
+                    systems = table.get(code.strip())
+                if systems is not None:
+                    if coding.system:
+                        hit = systems.get(coding.system) or systems.get(plain_system(coding.system))
+                        if hit is not None:
+                            break
+                    else:
+                        bare = code
                 if plain and coding.display not in no_words:
                     plain = False
             if hit is None:
+                if bare is not None:
+                    self._results.refuse(observation, entry, self._codes.groups_of(bare))
                 if plain:
                     continue
                 named = by_words(concept)

@@ -111,6 +111,19 @@ class ResultReader:
             result.preliminary = True
             self._preliminary[group.group].append((last, -hit.poc, result))
 
+    def refuse(self, observation: Observation, entry: Entry, groups: set[str]) -> None:
+        """Note an Observation whose code has no system: it may be a result of `groups`, or of none of ours."""
+        if observation.status in _NO_RESULT:
+            return
+        reference, reason = name_of(entry), "a code without its system"
+        try:
+            date: Date = self._date(observation, entry)
+        except ValueError:
+            date = None
+        self.unreadable.append(Unreadable(reference, reason))
+        for group in sorted(groups):
+            self._fail(self._codes.results[group], observation, reference, reason, date)
+
     def _fail(self, group: ResultGroup, observation: Observation, reference: str, reason: str, date: Date) -> None:
         said = flags(observation.interpretation)
         flag: Literal["HH", "LL"] | None = "HH" if "HH" in said else "LL" if "LL" in said else None

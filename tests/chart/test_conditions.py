@@ -166,6 +166,17 @@ def test_snomed_codes_match_exactly_in_any_edition() -> None:
     assert not groups(concept("10256800", SNOMED))
 
 
+def test_our_code_without_its_system_is_named_as_unreadable() -> None:
+    found = chart(condition(code={"coding": [{"code": "102568007"}]}))
+    assert not found.findings
+    assert [(one.resource, one.reason) for one in found.unreadable] == [("Condition/c1", "a code without its system")]
+
+
+def test_blanks_around_code_and_system_do_not_hide_a_condition() -> None:
+    assert groups(concept(" 102568007 ", f" {SNOMED} ")) == {WEAKNESS}
+    assert finding(condition(clinicalStatus=concept(" active ", f"{CLINICAL}/"))).active
+
+
 def test_any_coding_may_be_the_one_we_know() -> None:
     code = {"coding": [{"system": "urn:oid:1.2.3", "code": "IMO-1"}, {"system": SNOMED, "code": "102568007"}]}
     assert groups(code) == {WEAKNESS}

@@ -56,7 +56,6 @@ def test_our_code_need_not_be_the_first() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        {"coding": [{"code": "2823-3"}]},
         {"coding": [{"system": "http://example.com/lab", "code": "2823-3"}]},
         {"coding": [{"system": LOINC, "code": "2823-4"}]},
         {"text": "Potassium"},
@@ -69,8 +68,34 @@ def test_a_code_counts_only_in_its_own_system(code: dict[str, Any]) -> None:
     assert not found.unreadable
 
 
+@pytest.mark.parametrize("system", [{}, {"system": ""}])
+def test_our_code_without_its_system_is_unreadable_not_absent(system: dict[str, str]) -> None:
+    found = chart(observation(code={"coding": [{"code": " 2823-3", **system}]}, value=4.2))
+    assert not found.results
+    assert [item.reason for item in found.unreadable] == ["a code without its system"]
+    assert list(found.unreadable_results) == ["potassium"]
+
+
+def test_a_code_without_its_system_is_heard_beside_one_with() -> None:
+    coding = [{"code": "2823-3"}, {"system": LOINC, "code": "2823-3"}]
+    found = chart(observation(code={"coding": coding}, value=4.2))
+    assert len(found.results["potassium"]) == 1
+    assert not found.unreadable
+
+
+@pytest.mark.parametrize("code", [" 2823-3", "2823-3 ", "\t2823-3\n"])
+def test_blanks_around_a_code_do_not_hide_its_result(code: str) -> None:
+    assert potassium(observation(code=concept(code, LOINC), value=4.2)).value == 4.2
+
+
 def test_a_code_system_may_be_written_carelessly() -> None:
-    for system in ("https://loinc.org", "http://loinc.org/", "http://loinc.org|2.77", "urn:oid:2.16.840.1.113883.6.1"):
+    for system in (
+        " http://loinc.org ",
+        "https://loinc.org",
+        "http://loinc.org/",
+        "http://loinc.org|2.77",
+        "urn:oid:2.16.840.1.113883.6.1",
+    ):
         assert potassium(observation(code=concept("2823-3", system), value=4.2)).value == 4.2
 
 

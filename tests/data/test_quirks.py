@@ -83,7 +83,9 @@ def test_quirk_05_one_of_several_loinc_codes_is_enough(read: Read) -> None:
 def test_quirk_06_a_code_without_a_system_is_not_guessed(read: Read) -> None:
     name = MS + "DFT-P03-01-expected__Observation-11c6a9f6"
     assert nothing(read(name))
-    assert nothing(read(name, code={"coding": [{"code": "2823-3"}]}, valueQuantity={"value": 2.0, "unit": "mmol/L"}))
+    found = read(name, code={"coding": [{"code": "2823-3"}]}, valueQuantity={"value": 2.0, "unit": "mmol/L"})
+    assert not found.results
+    assert [one.reason for one in found.unreadable_results["potassium"]] == ["a code without its system"]
 
 
 @pytest.mark.parametrize(
