@@ -74,12 +74,16 @@ def explain(
 
 
 @main.command()
+@click.option("--card", "only", metavar="ID", multiple=True, help="Run the cases of this card alone; may be repeated.")
+@click.option("--mutate", is_flag=True, help="Then change the knowledge place by place: do the cases notice?")
 @_CARDS
-def check(cards: str | None) -> None:
+def check(only: tuple[str, ...], *, mutate: bool, cards: str | None) -> None:
     """Check the knowledge: schema, conditions, units, codes, sources, and all cases."""
     from cds_service.check import run_check
+    from cds_service.mutate import run_mutate
 
-    sys.exit(run_check(_config(cards=cards).cards))
+    folder = _config(cards=cards).cards
+    sys.exit(run_check(folder, only) or (run_mutate(folder, only) if mutate else 0))
 
 
 def _config(**given: Any) -> Config:

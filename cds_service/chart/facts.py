@@ -64,6 +64,11 @@ class FactPlan:
             for leaf in dict.fromkeys(self._leaves(asked.fact)):
                 self._asking[kind].setdefault(leaf, []).append(asked)
 
+    @property
+    def start(self) -> list[Any]:
+        """A frame in which no fact is filled."""
+        return list(self._start)
+
     def _leaves(self, fact: Fact) -> list[str]:
         if fact.form == "cards" or fact.near is not None:
             return []

@@ -94,7 +94,7 @@ def load_knowledge(folder: Path) -> Knowledge:
         words=around.words,
         plan=FactPlan(frames.facts, frames.start, codes),
         slot_of=dict(frames.facts),
-        card_facts=_card_facts(cards),
+        card_facts=card_facts(cards),
         services=services(cards, around.suggestions, codes),
     )
     _check_templates(knowledge, folder, problems)
@@ -152,7 +152,8 @@ def _order(cards: Mapping[str, Card], problems: Problems) -> tuple[Card, ...]:
     return tuple(ordered.values())
 
 
-def _card_facts(cards: Mapping[str, Card]) -> dict[str, tuple[tuple[int, tuple[str, ...]], ...]]:
+def card_facts(cards: Mapping[str, Card]) -> dict[str, tuple[tuple[int, tuple[str, ...]], ...]]:
+    """For each card that names others: the slots that hold them, with the ids of those that are not retired."""
     found = {}
     for card in cards.values():
         slots = {n.slot: n.fact.groups for n in card.names.values() if n.fact is not None and n.fact.form == "cards"}
