@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -84,6 +85,20 @@ def check(only: tuple[str, ...], *, mutate: bool, cards: str | None) -> None:
 
     folder = _config(cards=cards).cards
     sys.exit(run_check(folder, only) or (run_mutate(folder, only) if mutate else 0))
+
+
+@main.command()
+@click.argument("release", metavar="FOLDER")
+@_CARDS
+def rxnorm(release: str, cards: str | None) -> None:
+    """Build the table of clinical drugs from a RxNorm release.
+
+    FOLDER is an unpacked RxNorm Current Prescribable Content (or full) release: RXNCONSO.RRF and RXNREL.RRF, in it or
+    in its folder rrf.
+    """
+    from cds_service.rxnorm import run_rxnorm
+
+    sys.exit(run_rxnorm(Path(release), _config(cards=cards).cards))
 
 
 def _config(**given: Any) -> Config:

@@ -23,11 +23,11 @@ from cds_service.chart.groups import (
     OrderGroup,
     Panel,
     Part,
+    Product,
     Qualifiers,
     RecordKey,
     ResultFile,
     ResultGroup,
-    StarterDrug,
 )
 from cds_service.chart.units import Scale
 from cds_service.fhir.dates import day_of
@@ -83,7 +83,7 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
     encounters: Mapping[str, EncounterGroup] = {}
     records: Mapping[str, RecordKey] = {}
     files: Mapping[str, ResultFile] = {}
-    starter: tuple[StarterDrug, ...] = ()
+    products: tuple[Product, ...] = ()
     local_forms: tuple[str, ...] = ()
     qualifiers: Qualifiers = Qualifiers()
     derived: Mapping[str, Derived] = {}
@@ -124,7 +124,7 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def drugs(self) -> DrugTable:
         """How drugs are recognised."""
-        return DrugTable(self.medications, self.starter, self.local_forms)
+        return DrugTable(self.medications, self.products, self.local_forms)
 
     @cached_property
     def observations(self) -> dict[str, dict[str, Hit]]:

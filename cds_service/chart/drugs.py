@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from cds_service.chart.groups import SYSTEMS, DrugGroup, StarterDrug
+from cds_service.chart.groups import SYSTEMS, DrugGroup, Product
 from cds_service.chart.words import words
 
 _RXNORM: Final = frozenset(SYSTEMS["rxnorm"])
@@ -48,7 +48,7 @@ class DrugTable:
     """Codes and names of drugs, prepared for looking up."""
 
     def __init__(
-        self, groups: Mapping[str, DrugGroup], starter: Iterable[StarterDrug], local_forms: Iterable[str]
+        self, groups: Mapping[str, DrugGroup], products: Iterable[Product], local_forms: Iterable[str]
     ) -> None:
         self._groups = groups
         self._rxnorm: dict[str, list[Drug]] = defaultdict(list)
@@ -68,14 +68,14 @@ class DrugTable:
             self._never[group.group] = [tuple(words(name)) for name in group.never]
         for names in self._names.values():
             names.sort(key=lambda name: -len(name[0]))
-        for row in starter:
+        for row in products:
             for ingredient, strength in zip(row.ingredients, row.strengths, strict=True):
                 self._rxnorm[row.rxcui].append(Drug(row.group, ingredient, strength))
             if row.form == "local":
                 self._local.add((row.rxcui, row.group))
         self._atc_lengths = sorted({len(code) for code in self._atc}, reverse=True)
         self._joined = frozenset(parts[0] for names in self._names.values() for parts, _, _ in names)
-        self._forms = _pattern(local_forms)
+        self._forms = form_pattern(local_forms)
         self._recognised: dict[tuple[object, ...], Recognised] = {}
 
     def recognise(self, codes: tuple[tuple[str, str], ...], texts: tuple[str, ...]) -> Recognised:
@@ -178,6 +178,7 @@ def _without_repeats(drugs: list[Drug]) -> tuple[Drug, ...]:
     return tuple(drug for drug in drugs if drug.ingredient != drug.group or drug.group not in named)
 
 
-def _pattern(forms: Iterable[str]) -> re.Pattern[str]:
+def form_pattern(forms: Iterable[str]) -> re.Pattern[str]:
+    """What finds a form of `forms` in a text, as whole words; a final * stands for any ending."""
     parts = [re.escape(form.removesuffix("*")) + (r"\w*" if form.endswith("*") else "") for form in forms]
     return re.compile(rf"\b(?:{'|'.join(parts)})\b" if parts else r"(?!)", re.IGNORECASE)

@@ -218,8 +218,8 @@ class ResultFile(Struct, frozen=True):
     findings: tuple[str, ...] = ()
 
 
-class StarterDrug(Struct, frozen=True):
-    """A row of the RxNorm starter table: a product code, and what it contains. Strengths are in mg, None where
+class Product(Struct, frozen=True):
+    """A row of a table of RxNorm products: a code, and what it contains. Strengths are in mg, None where
     unknown.
     """
 

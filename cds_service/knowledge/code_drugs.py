@@ -1,4 +1,4 @@
-"""Drugs: `cards/codes/medications.yaml` and the RxNorm starter table beside it."""
+"""Drugs: `cards/codes/medications.yaml` and the tables of RxNorm products beside it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from cds_service.chart.groups import AtcCode, DrugGroup, Ingredient, StarterDrug
+from cds_service.chart.groups import AtcCode, DrugGroup, Ingredient, Product
 from cds_service.knowledge.code_schema import DrugGroupSchema
 from cds_service.knowledge.code_tree import leaves_of
 from cds_service.knowledge.reading import Node, Problems, read_yaml
 from cds_service.knowledge.schema import conforms
 
 Form = Literal["systemic", "local", "unknown"]
-_COLUMNS: Final = ["rxcui", "group", "ingredients", "strengths_mg", "form"]
+PRODUCT_COLUMNS: Final = ["rxcui", "group", "ingredients", "strengths_mg", "form"]
 
 
 def read_drugs(path: Path, problems: Problems) -> tuple[dict[str, DrugGroup], tuple[str, ...]]:
@@ -32,16 +32,16 @@ def read_drugs(path: Path, problems: Problems) -> tuple[dict[str, DrugGroup], tu
     return groups, local_forms
 
 
-def read_starter(path: Path, groups: Mapping[str, DrugGroup], problems: Problems) -> tuple[StarterDrug, ...]:
-    """The rows of the starter table: each of a known group, with ingredients that the group has."""
+def read_products(path: Path, groups: Mapping[str, DrugGroup], problems: Problems) -> tuple[Product, ...]:
+    """The rows of a table of products: each of a known group, with ingredients that the group has."""
     if not path.is_file():
         problems.at(path, 1, 1, "no file", "the table of RxNorm products")
         return ()
     found = []
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
-        if next(rows, None) != _COLUMNS:
-            problems.at(path, 1, 1, "another first line", ",".join(_COLUMNS))
+        if next(rows, None) != PRODUCT_COLUMNS:
+            problems.at(path, 1, 1, "another first line", ",".join(PRODUCT_COLUMNS))
             return ()
         for line, row in enumerate(rows, start=2):
             drug = _row(row)
@@ -85,8 +85,8 @@ def _check(node: Node, group: DrugGroup, problems: Problems) -> None:
                 problems.add(one, f"the unknown ingredient '{one.value}'", "an ingredient of this group")
 
 
-def _row(row: list[str]) -> StarterDrug | None:
-    if len(row) != len(_COLUMNS) or row[4] not in get_args(Form):
+def _row(row: list[str]) -> Product | None:
+    if len(row) != len(PRODUCT_COLUMNS) or row[4] not in get_args(Form):
         return None
     ingredients = tuple(row[2].split("|"))
     texts = row[3].split("|") if row[3] else [""] * len(ingredients)
@@ -97,4 +97,4 @@ def _row(row: list[str]) -> StarterDrug | None:
     if len(strengths) != len(ingredients):
         return None
     form: Form = row[4]  # type: ignore[assignment]
-    return StarterDrug(row[0], row[1], ingredients, strengths, form)
+    return Product(row[0], row[1], ingredients, strengths, form)

@@ -9,16 +9,18 @@ from typing import Final
 from cds_service.chart.codes import Codes
 from cds_service.chart.groups import (
     Code,
+    DrugGroup,
     EncounterGroup,
     FindingGroup,
     OrderGroup,
     Panel,
     Phrase,
+    Product,
     RecordKey,
     ResultFile,
 )
 from cds_service.chart.words import whole_text
-from cds_service.knowledge.code_drugs import read_drugs, read_starter
+from cds_service.knowledge.code_drugs import read_drugs, read_products
 from cds_service.knowledge.code_qualifiers import read_qualifiers
 from cds_service.knowledge.code_results import read_results
 from cds_service.knowledge.code_schema import GroupSchema, PanelSchema, RecordSchema
@@ -26,6 +28,8 @@ from cds_service.knowledge.code_tree import leaves_of
 from cds_service.knowledge.reading import Node, Problems, read_yaml
 from cds_service.knowledge.schema import conforms
 
+RELEASE: Final = "rxnorm_release.csv"
+"""The table of products that `cds-service rxnorm` writes beside the code groups."""
 _SYSTEMS: Final = ("snomed", "loinc", "icd10cm", "act-class")
 
 
@@ -66,13 +70,22 @@ def load_codes(folder: Path, problems: Problems) -> Codes:
         findings=findings,
         medications=medications,
         local_forms=local_forms,
-        starter=read_starter(folder / "rxnorm_starter.csv", medications, problems),
+        products=_products(folder, medications, problems),
         orders=ordered,
         panels=panels,
         encounters=visits,
         records=_records(folder / "records.yaml", problems),
         qualifiers=read_qualifiers(folder / "qualifiers.yaml", findings, problems),
     )
+
+
+def _products(folder: Path, groups: Mapping[str, DrugGroup], problems: Problems) -> tuple[Product, ...]:
+    """The products of a release where it was read (`cds-service rxnorm`); of the starter table what that lacks."""
+    release = folder / RELEASE
+    current = read_products(release, groups, problems) if release.is_file() else ()
+    known = {row.rxcui for row in current}
+    starter = read_products(folder / "rxnorm_starter.csv", groups, problems)
+    return (*current, *(row for row in starter if row.rxcui not in known))
 
 
 def codes_of(node: Node) -> tuple[Code, ...]:

@@ -221,7 +221,7 @@ def test_phrases_are_kept_as_they_are_compared(tmp_path: Path) -> None:
 
 
 def test_the_starter_table_knows_products(tmp_path: Path) -> None:
-    (row,) = load(tmp_path)[0].starter
+    (row,) = load(tmp_path)[0].products
     assert (row.rxcui, row.ingredients, row.strengths, row.form) == ("617310", ("atorvastatin",), (20.0,), "systemic")
 
 
@@ -350,4 +350,4 @@ def test_the_files_of_the_project_are_sound() -> None:
     codes = load_codes(cards_folder() / "codes", problems)
     assert problems.found == []
     assert {"potassium", "haemoglobin", "ck"} <= set(codes.results)
-    assert len(codes.starter) > 4000
+    assert len(codes.products) > 4000
