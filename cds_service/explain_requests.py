@@ -126,7 +126,8 @@ def _outcome(outcome: Outcome, answered: Answer) -> dict[str, Any]:
     reasons, lacks = because(outcome), missing(outcome, answered.judgement)
     found: dict[str, Any] = {"card": outcome.card.id, "outcome": placement.kind}
     if outcome.indicator is not None and placement.kind in ("shown", "merged", "withheld", "suppressed"):
-        found["indicator"] = outcome.indicator
+        shown = next((one for one in answered.selection.cards if one.id == outcome.card.id), None)
+        found["indicator"] = shown.indicator if shown is not None else outcome.indicator
     if placement.reason or outcome.reason:
         found["reason"] = placement.reason or outcome.reason
     if placement.into:

@@ -29,12 +29,14 @@ FOLDED: Final = "critical-findings"
 class Shown:
     """A card of the response. `lines` are the outcomes merged into it; `also` those that the cap held back.
 
-    A card without `outcome` folds the critical findings beyond the cap into one.
+    A card without `outcome` folds the critical findings beyond the cap into one. `at_least` is the indicator of the
+    most urgent outcome that is a line only because the cap left it no card.
     """
 
     outcome: Outcome | None
     lines: list[Outcome] = field(default_factory=list)
     also: list[Outcome] = field(default_factory=list)
+    at_least: Indicator = "info"
 
     @property
     def id(self) -> str:
@@ -44,7 +46,8 @@ class Shown:
     @property
     def indicator(self) -> Indicator:
         """How urgent it is."""
-        return (self.outcome.indicator if self.outcome is not None else None) or "critical"
+        own = (self.outcome.indicator if self.outcome is not None else None) or "critical"
+        return min(own, self.at_least, key=INDICATORS.index)
 
 
 @dataclass(slots=True, eq=False)
@@ -132,10 +135,8 @@ def _cap(
     if carrier is not None:
         others.remove(carrier)
         others.insert(0, carrier)
-    crowded = len(others) > most_others or len(critical) + len(others) > ceiling
-    room = ceiling - (1 if carrier is not None and (carrier.lines or crowded) else 0)
-    if len(critical) > room:
-        critical, folded = critical[: room - 1], critical[room - 1 :]
+    if len(critical) > ceiling:
+        critical, folded = critical[: ceiling - 1], critical[ceiling - 1 :]
         critical.append(Shown(None, [one.outcome for one in folded if one.outcome is not None]))
         for one in folded:
             placements[one.id] = Placement("merged", "there is room for few cards", FOLDED)
@@ -145,10 +146,14 @@ def _cap(
         if one.outcome is not None:
             placements[one.id] = Placement("shown")
     for one in others[len(kept) :]:
-        if carrier is not None and one.outcome is not None:
+        if carrier in kept and carrier is not None and one.outcome is not None:
             carrier.lines.append(one.outcome)
+            carrier.at_least = min(carrier.at_least, one.indicator, key=INDICATORS.index)
             placements[one.id] = Placement("merged", "there is room for few cards", carrier.id)
         elif one.outcome is not None:
-            placements[one.id] = Placement("withheld", "there is room for few cards; the last card names it")
-            cards[-1].also.append(one.outcome)
+            for outcome in (one.outcome, *one.lines):
+                placements[outcome.card.id] = Placement(
+                    "withheld", "there is room for few cards; the last card names it"
+                )
+                cards[-1].also.append(outcome)
     return cards

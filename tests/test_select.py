@@ -101,6 +101,22 @@ def test_all_critical_findings_are_cards_when_there_are_five(asked: Asked) -> No
     assert {card["indicator"] for card in cards.values()} == {"critical"}
 
 
+def test_five_critical_cards_leave_no_room_and_the_last_one_names_the_rest(asked: Asked) -> None:
+    sent = asked.request({**CRITICAL, **LEG, "magnesium": "0.45 mmol/L, 1 day ago"})
+    cards = {id_of(card): card for card in asked.checked(sent)["cards"]}
+    assert list(cards) == ["hypoglycemia", "hypokalemia", "hypocalcemia", "hyponatremia", "anemia"]
+    also = cards["anemia"]["detail"].partition("Also found: ")[2]
+    assert "missing tests" in also
+    assert "Magnesium 0.45 mmol/L" in also
+    outcomes = asked.outcomes(sent)
+    assert {outcomes[id_]["outcome"] for id_ in (WORKUP, "hypomagnesemia")} == {"withheld"}
+
+
+def test_what_is_left_beside_folded_findings_is_named_there(asked: Asked) -> None:
+    cards = asked.cards({**CRITICAL, **STROKE, **LEG, "magnesium": "0.45 mmol/L, 1 day ago"})
+    assert "Magnesium 0.45 mmol/L" in cards[FOLDED]["detail"].partition("Also found: ")[2]
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
@@ -171,6 +187,7 @@ OWN_CARDS: Final = {
 def test_what_the_cap_holds_back_beside_a_leg_symptom_is_a_line_of_the_workup_card(asked: Asked) -> None:
     cards = asked.cards(OWN_CARDS)
     assert list(cards) == ["hyperkalemia", "statin-muscle-symptoms", WORKUP]
+    assert cards[WORKUP]["indicator"] == "warning", "as urgent as the warning that it took in"
     assert merged_into(cards[WORKUP]) == ["steroid-myopathy"]
     steroid = asked.outcomes(asked.request(OWN_CARDS))["steroid-myopathy"]
     assert (steroid["outcome"], steroid["into"]) == ("merged", WORKUP)

@@ -55,12 +55,11 @@ class CardWriter:
             [f"Preliminary result: {card.title.lower()} is shown as a warning at most."] if outcome.preliminary else []
         )
         notes += [f"{exception.reason}" for exception in outcome.exceptions]
-        if shown.also:
-            notes.append("Also found: " + "; ".join(self.line(one) for one in shown.also) + ".")
+        notes += self._also(shown)
         built: dict[str, Any] = {
             "summary": self.summary(outcome),
             "detail": "\n\n".join([_tidy(detail), *notes]),
-            "indicator": outcome.indicator,
+            "indicator": shown.indicator,
             "source": self._source(card),
         }
         suggestions = [made for offer in card.offers if (made := self._suggestion(offer, outcome)) is not None]
@@ -81,10 +80,11 @@ class CardWriter:
         summary = f"{len(folded)} more critical findings: {', '.join(card.title for card in folded)}"
         offers = [(offer, outcome) for outcome in shown.lines for offer in outcome.card.offers]
         made = [suggestion for offer, outcome in offers if (suggestion := self._suggestion(offer, outcome)) is not None]
+        found = [f"- **{one.card.title}**: {self.line(one)}" for one in shown.lines]
         once = list({suggestion["label"]: suggestion for suggestion in made}.values())
         return {
             "summary": _shortened(summary),
-            "detail": "\n".join(f"- **{one.card.title}**: {self.line(one)}" for one in shown.lines),
+            "detail": "\n\n".join(["\n".join(found), *self._also(shown)]),
             "indicator": "critical",
             "source": {"label": SOURCE_LABEL, "url": self._links(folded)[0]["url"]},
             **({"suggestions": once, "selectionBehavior": "any"} if once else {}),
@@ -96,6 +96,9 @@ class CardWriter:
                 }
             },
         }  # fmt: skip
+
+    def _also(self, shown: Shown) -> list[str]:
+        return ["Also found: " + "; ".join(self.line(one) for one in shown.also) + "."] if shown.also else []
 
     def summary(self, outcome: Outcome) -> str:
         """The summary of a card, at most 139 characters."""
