@@ -101,6 +101,16 @@ def rxnorm(release: str, cards: str | None) -> None:
     sys.exit(run_rxnorm(Path(release), _config(cards=cards).cards))
 
 
+@main.command()
+@click.option("--into", metavar="FOLDER", default="docs/cards", show_default=True, help="Where the pages are written.")
+@_CARDS
+def pages(into: str, cards: str | None) -> None:
+    """Write what each card does, for people, as Markdown pages made from the definitions."""
+    from cds_service.pages import run_pages
+
+    sys.exit(run_pages(_config(cards=cards).cards, Path(into)))
+
+
 def _config(**given: Any) -> Config:
     try:
         return read_config(**given)
