@@ -89,7 +89,7 @@ def _extension(judgement: Judgement, writer: CardWriter) -> dict[str, Any]:
 
 
 def unreadable_resources(chart: Chart) -> list[dict[str, str]]:
-    """Each resource that was judged without, and why."""
+    """Each resource that was judged without, and why; in the same order, however they arrived."""
     found = [{"resource": one.resource, "reason": one.reason} for one in chart.unreadable]
     found += [{"resource": one, "reason": "it is about another patient"} for one in chart.foreign]
-    return found
+    return sorted(found, key=lambda one: (one["resource"], one["reason"]))
