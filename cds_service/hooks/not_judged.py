@@ -7,6 +7,8 @@ from typing import Final
 from cds_service.evaluate import Judgement, Outcome
 from cds_service.explain import missing
 
+_TITLES: Final = 6
+"""So many cards a line names; `explain` names them all."""
 _PATIENT: Final = {"Patient.birthDate": "the date of birth", "Patient.gender": "the sex"}
 
 
@@ -31,7 +33,7 @@ def not_judged(judgement: Judgement) -> list[str]:
             for detail in one.details or (words,):
                 causes.setdefault((one.reason, detail), []).append(outcome.card.title)
     lines = [_line(*cause, list(dict.fromkeys(titles))) for cause, titles in causes.items()]
-    return sorted(lines, key=lambda line: "flagged" not in line)  # what the laboratory flagged comes first
+    return sorted(lines, key=lambda line: ("flagged" not in line, line))  # what the laboratory flagged comes first
 
 
 def _patient_known(judgement: Judgement) -> bool:
@@ -49,4 +51,6 @@ def _line(reason: str, detail: str, titles: list[str]) -> str:
         "unreadable": f"{detail} (not readable)",
         "uncertain": f"{detail} (uncertain)",
     }[reason]
-    return f"{words}; not fully judged: {', '.join(titles)}"
+    named = ", ".join(titles[:_TITLES])
+    more = f" and {len(titles) - _TITLES} more" if len(titles) > _TITLES else ""
+    return f"{words}; not fully judged: {named}{more}"
