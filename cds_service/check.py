@@ -12,6 +12,7 @@ import click
 from cds_service.chart.chart import Chart
 from cds_service.evaluate import Judgement, evaluate
 from cds_service.explain import missing
+from cds_service.fhir.dates import milliseconds
 from cds_service.hooks.call import chart_of
 from cds_service.hooks.cards import CardWriter
 from cds_service.hooks.errors import Refused
@@ -24,7 +25,7 @@ from cds_service.knowledge.reading import KnowledgeError, Problems
 from cds_service.knowledge.services import Service
 from cds_service.select import Shown, select
 
-_NOW = int(NOW.timestamp() * 1000)
+_NOW = milliseconds(NOW)
 
 
 @dataclass(frozen=True, slots=True)

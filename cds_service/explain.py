@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cds_service.chart.doubts import Doubt
@@ -26,6 +25,7 @@ from cds_service.chart.items import (
     Undecided,
 )
 from cds_service.evaluate import Judgement, Outcome
+from cds_service.fhir.dates import written
 from cds_service.fhir.uncertain import DAY, UNKNOWN, Interval, Span, Unknown
 from cds_service.knowledge import syntax as s
 from cds_service.knowledge.compile import operands
@@ -251,7 +251,6 @@ def _dates(**dates: Any) -> dict[str, str]:
 
 def _iso(value: int | Span) -> str:
     start = value.lo if isinstance(value, Span) else value
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=start)
     if isinstance(value, Span):
-        return moment.strftime({"year": "%Y", "month": "%Y-%m"}.get(value.precision, "%Y-%m-%d"))
-    return moment.isoformat(timespec="milliseconds" if start % 1000 else "seconds").replace("+00:00", "Z")
+        return written(start)[: {"year": 4, "month": 7}.get(value.precision, 10)]
+    return written(start, "milliseconds" if start % 1000 else "seconds")

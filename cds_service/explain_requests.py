@@ -17,6 +17,7 @@ from rich.table import Table
 
 from cds_service.evaluate import Outcome
 from cds_service.explain import Because, Missing, because, facts, missing
+from cds_service.fhir.dates import milliseconds, written
 from cds_service.hooks.call import Answer, answer, unreadable_resources
 from cds_service.hooks.envelope import read_envelope, read_value
 from cds_service.hooks.errors import BadRequest, Issue, NotFound, Refused, operation_outcome
@@ -60,14 +61,14 @@ def run_explain(folder: Path, paths: Sequence[str], *, service_id: str | None, n
 
 def _moment(now: str | None) -> int:
     if now is None:
-        return int(datetime.now(UTC).timestamp() * 1000)
+        return milliseconds(datetime.now(UTC))
     try:
         moment = datetime.fromisoformat(now)
     except ValueError:
         raise ValueError(f"--now: found '{now}', expected a time such as 2026-11-20T10:00:00Z") from None
     if moment.tzinfo is None:
         raise ValueError(f"--now: found '{now}' without a time zone, expected one such as 2026-11-20T10:00:00Z")
-    return int(moment.timestamp() * 1000)
+    return milliseconds(moment)
 
 
 def _read(path: str) -> bytes:
@@ -108,10 +109,9 @@ def _tell_refused(path: str, error: Refused, as_json: bool) -> None:
 def explained(answered: Answer, knowledge: Knowledge) -> dict[str, Any]:
     """The explanation of an answer as plain data, as `explain --json` prints it."""
     judgement = answered.judgement
-    moment = datetime.fromtimestamp(judgement.chart.now / 1000, UTC)
     return {
         "service": answered.request.service_id,
-        "now": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "now": written(judgement.chart.now),
         "knowledge": knowledge.version,
         "outcomes": [_outcome(outcome, answered) for outcome in judgement.outcomes],
         "unreadable": unreadable_resources(judgement.chart),

@@ -79,6 +79,12 @@ def milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH.replace(tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
+def written(instant: int, precision: str = "seconds") -> str:
+    """An instant as FHIR writes it, in UTC: `2026-06-15T12:00:00Z`; `precision` may be `milliseconds`."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant)
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
 def _leap_second(text: str, seconds: str, offset: int) -> int:
     if seconds != "60":
         raise ValueError(f"expected {EXPECTED}")

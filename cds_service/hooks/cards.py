@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cds_service.chart.items import Fact, Undecided
 from cds_service.evaluate import Judgement, Outcome
+from cds_service.fhir.dates import written
 from cds_service.fhir.uncertain import UNKNOWN
 from cds_service.hooks.not_judged import not_judged
 from cds_service.hooks.response import sent_back
@@ -202,11 +202,11 @@ class CardWriter:
         resource[str(field)] = {"reference": f"Patient/{self.chart.patient_id}"}
         dated = _DATED.get(str(draft["resourceType"]))
         if dated is not None:
-            resource[dated] = _iso(self.chart.now)
+            resource[dated] = written(self.chart.now)
         if resource["resourceType"] == "Task" and references:
             resource["focus"] = references[0]
         if suggestion.occurrence is not None:
-            resource["occurrenceDateTime"] = _iso(self.chart.now + suggestion.occurrence)[:10]
+            resource["occurrenceDateTime"] = written(self.chart.now + suggestion.occurrence)[:10]
         several = len(suggestion.resources) > 1
         description = f"Order {draft['code']['text'].lower()}" if several else suggestion.label
         return {"type": "create", "description": description, "resource": resource}
@@ -219,11 +219,6 @@ class CardWriter:
         value = self.judgement.frame[self.knowledge.slot_of[fact]]
         items = value.certain if isinstance(value, Undecided) else value
         return [item for item in items if item is not UNKNOWN]
-
-
-def _iso(milliseconds: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _tidy(text: str) -> str:

@@ -11,13 +11,12 @@ from uuid import uuid4
 import msgspec
 
 from cds_service.fhir.references import relative
+from cds_service.knowledge.card import INDICATORS
+from cds_service.knowledge.text import SUMMARY_LIMIT
 
 Card = dict[str, Any]
 """A card as CDS Hooks writes it in JSON."""
 
-LONGEST_SUMMARY: Final = 139
-"""Characters of a summary: fewer than 140."""
-INDICATORS: Final = ("info", "warning", "critical")
 _SELECTION: Final = ("at-most-one", "any")
 _ACTIONS: Final = ("create", "update", "delete")
 _LINKS: Final = ("absolute", "smart")
@@ -121,8 +120,8 @@ def _card_problems(cards: Sequence[Card], patient_id: str | None) -> Iterator[st
 
 def _problems(card: Card, patient_id: str | None) -> Iterator[str]:
     summary = card.get("summary")
-    if not isinstance(summary, str) or len(summary.encode("utf-16-le")) > 2 * LONGEST_SUMMARY:
-        yield f"summary: expected at most {LONGEST_SUMMARY} characters"
+    if not isinstance(summary, str) or len(summary.encode("utf-16-le")) > 2 * SUMMARY_LIMIT:
+        yield f"summary: expected at most {SUMMARY_LIMIT} characters"
     if card.get("indicator") not in INDICATORS:
         yield f"indicator: expected one of {', '.join(INDICATORS)}"
     source = card.get("source", {})

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cds_service.chart.codes import Codes
 from cds_service.chart.groups import SYSTEMS, Code, ResultGroup
 from cds_service.chart.items import Fact
 from cds_service.chart.units import UCUM
+from cds_service.fhir.dates import milliseconds, written
 
 PATIENT: Final = "case-patient"
 _SUBJECT: Final = {"reference": f"Patient/{PATIENT}"}
@@ -313,7 +314,7 @@ def moment_of(words: str, now: datetime) -> str | None:
 
 
 def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return written(milliseconds(moment))
 
 
 def _coding(system: str, code: str) -> Resource:
