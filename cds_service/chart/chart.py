@@ -64,7 +64,7 @@ class Chart:
     unreadable: list[Unreadable] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
-    raw: Mapping[str, bytes] = field(default_factory=dict)
+    raw: RawResources = field(default_factory=lambda: RawResources(()))
     drafts: list[str] = field(default_factory=list)
     selected: set[str] = field(default_factory=set)
 
@@ -112,9 +112,9 @@ def build_chart(
         not_supplied=not_supplied,
         selected=set(selections),
         skipped=reading.skipped,
-        raw=RawResources([sent for sent in (*prefetch.values(), draft_orders) if sent is not None]),
+        raw=RawResources([sent for sent in prefetch.values() if sent is not None], draft_orders),
     )
-    subject = Subject(patient_id, reading.entries[Patient], server)
+    subject = Subject(patient_id, reading.entries[Patient], chart.raw, server)
     _fill(chart, codes, subject, reading, drafted, encounter_id)
     return chart
 
@@ -134,7 +134,7 @@ def read_bundle_chart(
     if patient_id is None:
         patient_id = sole_patient(reading) or ""
     chart = Chart(now=now, hook=hook, patient_id=patient_id, skipped=reading.skipped, raw=RawResources([raw]))
-    _fill(chart, codes, Subject(patient_id, reading.entries[Patient]), reading, nothing_read(), encounter_id)
+    _fill(chart, codes, Subject(patient_id, reading.entries[Patient], chart.raw), reading, nothing_read(), encounter_id)
     return chart
 
 
@@ -174,7 +174,8 @@ def _fill(
     chart.drafts = [*medications.placed, *map(name_of, work.placed)]
     chart.foreign = subject.foreign
     person_wrong = [Unreadable(f"Patient/{chart.patient_id}", person.wrong)] if person.wrong else []
-    chart.unreadable = [*person_wrong, *results.unreadable, *findings.unreadable, *work.unreadable]
+    disputed = [Unreadable(name, "versions of it differ, and none is marked as newer") for name in subject.disputed]
+    chart.unreadable = [*person_wrong, *disputed, *results.unreadable, *findings.unreadable, *work.unreadable]
     _name_failures(chart, codes, reading, drafted)
 
 

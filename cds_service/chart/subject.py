@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cds_service.fhir.read import Reading
+from cds_service.chart.sent import RawResources
+from cds_service.fhir.read import Reading, resource_in
 from cds_service.fhir.references import base_of, parse_reference, relative, server_of
 from cds_service.fhir.resources import Entry, Patient, Reference
 
@@ -18,8 +19,12 @@ class Subject:
     are the same when host, port and path are: a proxy that ends TLS writes http where the client says https.
     """
 
-    def __init__(self, patient_id: str, patients: Iterable[Entry], server: str | None = None) -> None:
+    def __init__(
+        self, patient_id: str, patients: Iterable[Entry], raw: RawResources, server: str | None = None
+    ) -> None:
         self._id = patient_id
+        self._raw = raw
+        self.disputed: list[str] = []
         self._bases = {server_of(server)} if server else set()
         self.accepted: set[str | None] = {None}
         self.patient: Patient | None = None
@@ -61,21 +66,32 @@ class Subject:
 
     def own(self, entries: list[Entry]) -> list[Entry]:
         """The entries of one type that are this patient's, each resource once; those of others are named in
-        `foreign`.
+        `foreign`, those of which two versions differ and neither says that it is newer in `disputed`.
         """
         accepted = self.accepted
-        seen: set[str | None] = set()
-        found = []
+        seen: dict[str, int] = {}
+        found: list[Entry] = []
         for entry in entries:
             resource: Any = entry.resource
             subject = resource.subject
             if subject is not None and subject.reference not in accepted and not self.owns(subject, entry.fullUrl):
                 self.foreign.append(name_of(entry))
             elif resource.id not in seen:
-                found.append(entry)
                 if resource.id is not None:
-                    seen.add(resource.id)
+                    seen[resource.id] = len(found)
+                found.append(entry)
+            elif resource != found[seen[resource.id]].resource:
+                found[seen[resource.id]] = self._newest(entry, found[seen[resource.id]])
         return found
+
+    def _newest(self, entry: Entry, first: Entry) -> Entry:
+        name = name_of(entry)
+        raw, certain = self._raw.newest(name)
+        if raw is None:
+            return first  # a draft order that stands twice
+        if not certain and name not in self.disputed:
+            self.disputed.append(name)
+        return Entry(resource_in(raw), entry.fullUrl)
 
 
 def name_of(entry: Entry) -> str:

@@ -7,6 +7,7 @@ type is skipped and counted and an unreadable resource is reported while the oth
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -128,13 +129,17 @@ def read_contained(raw: Deferred, fragment: str) -> Resource | None:
     return None
 
 
-def resources_of(raw: Raw | bytes) -> dict[str, bytes]:
-    """The bytes of each resource by its reference (`MedicationRequest/m1`), exactly as they were sent."""
-    found: dict[str, bytes] = {}
+def resource_in(raw: bytes) -> Resource | None:
+    """What a resource decodes to; None when it cannot be read."""
+    return decode(raw).resource
+
+
+def resources_of(raw: Raw | bytes) -> Iterator[tuple[str, bytes]]:
+    """The reference (`MedicationRequest/m1`) and the bytes of each resource, exactly as they were sent."""
     try:
         entries = _raw_entries(raw)
     except _ERRORS:
-        return found
+        return
     for entry in [_RawEntry(Raw(raw))] if entries is None else entries:
         if entry.resource is UNSET:
             continue
@@ -143,10 +148,9 @@ def resources_of(raw: Raw | bytes) -> dict[str, bytes]:
         except _ERRORS:
             continue
         if kind == "Bundle":
-            found.update(resources_of(entry.resource))
+            yield from resources_of(entry.resource)
         elif kind and name:
-            found[f"{kind}/{name}"] = bytes(entry.resource)
-    return found
+            yield f"{kind}/{name}", bytes(entry.resource)
 
 
 def _sort(entries: list[Entry], into: Reading) -> None:

@@ -157,9 +157,9 @@ def test_contained_resources_are_found_by_their_fragment() -> None:
 def test_resources_are_given_back_exactly_as_they_were_sent() -> None:
     text = b'{ "resourceType" : "MedicationRequest", "id":"m1", "x": 1.00 }'
     whole = b'{"resourceType":"Bundle","entry":[{"resource":' + text + b'},{"fullUrl":"y"}]}'
-    assert resources_of(whole) == {"MedicationRequest/m1": text}
-    assert resources_of(text) == {"MedicationRequest/m1": text}
-    assert resources_of(b"{") == {}
+    assert dict(resources_of(whole)) == {"MedicationRequest/m1": text}
+    assert dict(resources_of(text)) == {"MedicationRequest/m1": text}
+    assert dict(resources_of(b"{")) == {}
 
 
 json_values = st.recursive(
@@ -178,4 +178,4 @@ def test_any_json_in_a_resource_is_read_skipped_or_named(content: dict[str, Any]
 @given(st.binary(max_size=60))
 def test_any_bytes_at_all_never_raise(text: bytes) -> None:
     reading(text)
-    resources_of(text)
+    dict(resources_of(text))
