@@ -1,0 +1,74 @@
+"""docs/odd-data.md: what becomes of odd data, each row proved by the case it names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from asked import Asked
+from patients import CRITICAL, LEG
+
+from cds_service.check import all_cases, run_case
+from cds_service.knowledge.cases import Case
+from cds_service.knowledge.knowledge import Knowledge
+
+PAGE: Final = Path("docs/odd-data.md").read_text(encoding="utf-8")
+ROWS: Final = re.findall(r"^\| (?!the record|---)(.+?) \| .+? \| (\S+): (.+?) \| (\S+) \|$", PAGE, re.MULTILINE)
+DRUGS: Final = {"statin": "atorvastatin", "loop": "furosemide", "digoxin": "digoxin", "metformin": "metformin"}
+
+
+@pytest.fixture(scope="module")
+def cases(knowledge: Knowledge) -> dict[tuple[str, str], Case]:
+    """All cases by card and name."""
+    return {(case.card, case.name): case for case in all_cases(knowledge)}
+
+
+@pytest.fixture(scope="module")
+def asked(knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    """The application and what explains it, for all these tests."""
+    return Asked(knowledge, tmp_path_factory.mktemp("odd"))
+
+
+def test_the_page_has_its_rows() -> None:
+    assert len(ROWS) == len(re.findall(r"^\| ", PAGE, re.MULTILINE)) - 1 >= 14
+
+
+@pytest.mark.parametrize(("record", "card", "name", "outcome"), ROWS, ids=[row[0] for row in ROWS])
+def test_each_row_is_proved_by_its_case(
+    knowledge: Knowledge, cases: dict[tuple[str, str], Case], record: str, card: str, name: str, outcome: str
+) -> None:
+    case = cases[card, name]
+    assert case.expect == outcome
+    assert run_case(case, knowledge) == []
+
+
+@pytest.mark.parametrize("hook", ["patient-view", "order-select", "order-sign", "encounter-discharge"])
+@pytest.mark.parametrize(
+    ("facts", "about"),
+    [
+        ({}, {"gender": None}),
+        ({}, {"age": 200}),
+        ({"potassium": "2.2 mmol/L, in 3 days"}, {}),
+        ({"potassium": "2.2 mmol/L, on 2026", "ck": "9000 U/L, on 2025"}, {}),
+        ({"potassium": "2.2 mmol/L, no date"}, {}),
+        ({"potassium": ["2.2 mmol/L, 1 hour ago", "5.9 mmol/L, 1 hour ago"]}, {}),
+        (DRUGS, {}),
+        ({name: f"{drug}, no date" for name, drug in DRUGS.items()}, {}),
+        ({name: f"{drug}, 90 days ago, ended 2 days ago" for name, drug in DRUGS.items()}, {}),
+        ({"ms": "yes, 90 days ago, resolved", "pad": "yes, no date, resolved"}, {}),
+        ({"pregnancy": "yes, recorded 30 days ago", "haemoglobin": "80 g/L, 1 day ago"}, {"age": 30}),
+        ({"leg-symptom.motor": "yes, on 2026"}, {}),
+    ],
+)
+def test_odd_data_is_answered_and_every_card_has_its_outcome(
+    asked: Asked, facts: dict[str, Any], about: dict[str, Any], hook: str
+) -> None:
+    for others in ({}, LEG, {**LEG, **CRITICAL}):
+        sent = asked.request(
+            {**others, **facts}, hook=hook, drafts={"loop": "furosemide"} if "order" in hook else None, **about
+        )
+        asked.checked(sent)
+        cards = [card.id for card in asked.knowledge.order if card.status in ("active", "silent")]
+        assert sorted(asked.outcomes(sent)) == sorted(cards)
