@@ -55,7 +55,7 @@ def _plain(theirs: Any) -> Any:
     if "time" in theirs:
         return start_of(parse_date(theirs["time"]))
     if "unit" in theirs:
-        return round(theirs["value"] * DAY) if theirs["unit"] == "d" else theirs["value"]
+        return round(theirs["value"] * DAY) if theirs["unit"] in ("d", "days") else theirs["value"]
     return theirs.get("least")
 
 
