@@ -99,6 +99,25 @@ def compare(case: Case, judgement: Judgement) -> Iterator[Failure]:
             yield Failure(case, f"the suggestions {', '.join(offered) or 'none'}", f"{id_} among them")
 
 
+def uncovered(knowledge: Knowledge) -> list[str]:
+    """The claims of the articles that no live card names, and those whose list of cards is not the cards that do."""
+    naming: dict[str, list[str]] = {}
+    for card in knowledge.order:
+        for id_ in card.claims:
+            naming.setdefault(id_, []).append(card.id)
+    live = {card.id for card in knowledge.order if card.status in ("active", "silent")}
+    found = []
+    for claim in knowledge.claims.values():
+        named = naming.get(claim.id, [])
+        where = f"{claim.path}:{claim.line}: {claim.id}"
+        if not live.intersection(named):
+            found.append(f"{where}: found no live card that names it; expected one")
+        elif sorted(named) != sorted(claim.cards):
+            expected = f"the cards that name it: {', '.join(sorted(named))}"
+            found.append(f"{where}: found {', '.join(sorted(claim.cards))}; expected {expected}")
+    return found
+
+
 def run_check(folder: Path, only: Collection[str] = ()) -> int:
     """Print every mistake and every failed case of all cards, or of those named; 0 when there is none, else 1."""
     try:
@@ -128,4 +147,8 @@ def run_check(folder: Path, only: Collection[str] = ()) -> int:
     click.echo(f"Knowledge {knowledge.version}: {len(knowledge.cards)} cards ({counted}), {len(knowledge.suggestions)} "
                f"suggestions, {len(knowledge.claims)} claims, {len(knowledge.guidelines)} guidelines.")  # fmt: skip
     click.echo(f"{len(cases) - failed} cases passed, {failed} failed.")
-    return 1 if failures else 0
+    gaps = uncovered(knowledge)
+    for gap in gaps:
+        click.echo(gap)
+    click.echo(f"{len(knowledge.claims) - len(gaps)} of {len(knowledge.claims)} claims of the articles are covered.")
+    return 1 if failures or gaps else 0

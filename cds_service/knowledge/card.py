@@ -82,12 +82,16 @@ class Guideline:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A statement of one of the two articles, in our own words."""
+    """A statement of one of the two articles, in our own words; how it appears in the cards, and in which."""
 
     id: str
     section: str
     type: str
     statement: str
+    appears: tuple[str, ...]
+    cards: tuple[str, ...]
+    path: Path
+    line: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,11 @@ OVERRIDE_SYSTEM: Final = "urn:leg-weakness-cds:override-reason"
 """The code system of our override reasons."""
 
 
+APPEARS: Final = ("condition", "question", "text", "suggestion", "advice")
+"""How a claim shows in the cards."""
+_SOME: Final = validate.Length(min=1)
+
+
 class ClaimSchema(Strict):
     """A claim of an article."""
 
@@ -22,8 +27,8 @@ class ClaimSchema(Strict):
     section = fields.String(required=True)
     type = fields.String(required=True)
     statement = fields.String(required=True)
-    appears = fields.Raw(required=True)
-    cards = fields.List(fields.String())
+    appears = fields.List(fields.String(validate=validate.OneOf(APPEARS)), required=True, validate=_SOME)
+    cards = fields.List(fields.String(), required=True, validate=_SOME)
 
 
 def read_guidelines(folder: Path, problems: Problems) -> dict[str, Guideline]:
@@ -47,7 +52,16 @@ def read_claims(folder: Path, problems: Problems) -> dict[str, Claim]:
             values = node.plain()
             if values["id"] in found:
                 problems.add(node, f"the claim {values['id']} a second time", "each claim once")
-            found[values["id"]] = Claim(values["id"], values["section"], values["type"], values["statement"])
+            found[values["id"]] = Claim(
+                id=values["id"],
+                section=values["section"],
+                type=values["type"],
+                statement=values["statement"],
+                appears=tuple(values["appears"]),
+                cards=tuple(values["cards"]),
+                path=node.path,
+                line=node.line,
+            )
     return found
 
 
