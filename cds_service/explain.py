@@ -166,11 +166,18 @@ def _missing_in(leaf: s.Expression, could_be: str, outcome: Outcome, judgement: 
 
 def _of_items(value: Any, leaf: s.Expression) -> Reason:
     """Why found items did not decide a condition: what it asks of them is not known, or there was no such item."""
-    asked = {part.name for part in s.walk(leaf) if isinstance(part, s.Attribute)}
+    asked = _attributes(leaf)
     for item in value if isinstance(value, list) else [value]:
         if any(isinstance(getattr(item, name, 0), (Interval, Unknown, type(None))) for name in asked):
             return "uncertain"
     return "not-found"
+
+
+def _attributes(expression: s.Expression) -> set[str]:
+    """The names of all attributes that an expression asks for, through definitions too."""
+    asked = {part.name for part in s.walk(expression) if isinstance(part, s.Attribute)}
+    inner = (named.expression for named in s.named_in(expression) if named.expression is not None)
+    return asked.union(*map(_attributes, inner))
 
 
 def _of_cards(named: s.Named, judgement: Judgement) -> Reason:
@@ -178,7 +185,9 @@ def _of_cards(named: s.Named, judgement: Judgement) -> Reason:
     if named.fact is not None and named.fact.form == "cards":
         for id_ in named.fact.groups:
             other = judgement.by_id.get(id_)
-            reasons = [one.reason for one in missing(other, judgement)] if other is not None else []
+            if other is None or other.verdict != "unknown":
+                continue
+            reasons = [one.reason for one in missing(other, judgement)]
             worse = [reason for reason in reasons if reason != "not-found"]
             if worse:
                 return worse[0]

@@ -72,3 +72,34 @@ def test_odd_data_is_answered_and_every_card_has_its_outcome(
         asked.checked(sent)
         cards = [card.id for card in asked.knowledge.order if card.status in ("active", "silent")]
         assert sorted(asked.outcomes(sent)) == sorted(cards)
+
+
+@pytest.mark.parametrize(
+    "drug",
+    [
+        {"resourceType": "MedicationRequest", "status": "active", "intent": "plan", "authoredOn": "2026-06-01"},
+        {"resourceType": "MedicationRequest", "status": "active", "intent": "proposal"},
+        {"resourceType": "MedicationStatement", "status": "not-taken"},
+    ],
+    ids=lambda drug: f"{drug['resourceType']} {drug.get('intent', drug['status'])}",
+)
+def test_a_drug_that_was_only_planned_or_not_taken_leaves_nothing_in_doubt(asked: Asked, drug: dict[str, Any]) -> None:
+    who = {"id": "m1", "subject": {"reference": "Patient/case-patient"}}
+    key = "medication_requests" if drug["resourceType"] == "MedicationRequest" else "medication_statements"
+    resource = {**drug, **who, "medicationCodeableConcept": {"text": "atorvastatin 40 mg"}}
+    sent = asked.request({"myalgia": "yes, 3 days ago", "ck": "900 U/L, 1 day ago"}, resources=[(key, resource)])
+    assert asked.outcomes(sent)["statin-muscle-symptoms"]["outcome"] == "quiet"
+
+
+def test_a_range_of_doses_that_straddles_a_limit_is_told_as_uncertain(asked: Asked) -> None:
+    dose = {"doseAndRate": [{"doseRange": {"low": {"value": 4, "unit": "mg"}, "high": {"value": 24, "unit": "mg"}}}],
+            "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}  # fmt: skip
+    resource = {
+        "resourceType": "MedicationRequest", "id": "m1", "status": "active", "intent": "order",
+        "subject": {"reference": "Patient/case-patient"}, "authoredOn": "2026-06-01",
+        "medicationCodeableConcept": {"text": "methylprednisolone"}, "dosageInstruction": [dose],
+    }  # fmt: skip
+    facts = {"loop": "furosemide, 30 days ago", "potassium": "3.2 mmol/L, 1 day ago"}
+    one = asked.outcomes(asked.request(facts, resources=[("medication_requests", resource)]))["steroid-hypokalemia"]
+    assert one["outcome"] == "unknown"
+    assert "uncertain" in {lack["reason"] for lack in one["missing"]}

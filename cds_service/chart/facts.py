@@ -281,7 +281,7 @@ def _belongs(fact: Fact) -> Belongs:
             return True
         if item.status == "unknown":
             return UNKNOWN
-        if fact.ended is None:
+        if fact.ended is None or item.status == "proposed" or (item.status == "not-taken" and item.end is None):
             return False
         return UNKNOWN if item.end is None else item.end >= chart.now - fact.ended
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from cds_service.evaluate import Judgement, Outcome
@@ -21,19 +22,31 @@ def not_judged(judgement: Judgement) -> list[str]:
     for outcome in judgement.outcomes:
         if outcome.not_for or (known and not _touches_doubt(outcome, judgement)):
             continue
-        for one in missing(outcome, judgement):
-            named = outcome.card.names.get(one.fact)
-            fact = named.fact if named is not None else None
-            if fact is None:
-                words = _PATIENT.get(one.fact, one.fact)
-            elif one.reason == "not-found" or fact.form == "cards":
-                continue  # what keeps another card from being judged stands under that card
-            else:
-                words = judgement.knowledge.words.group(fact.groups[0])
-            for detail in one.details or (words,):
-                causes.setdefault((one.reason, detail), []).append(outcome.card.title)
+        for cause in _causes(outcome, judgement):
+            causes.setdefault(cause, []).append(outcome.card.title)
     lines = [_line(*cause, list(dict.fromkeys(titles))) for cause, titles in causes.items()]
     return sorted(lines, key=lambda line: ("flagged" not in line, line))  # what the laboratory flagged comes first
+
+
+def _causes(outcome: Outcome, judgement: Judgement) -> Iterator[tuple[str, str]]:
+    """Reason and detail of what a card lacked. What keeps another card of this hook from being judged stands under
+    that card; of a card that is not for this hook it stands here.
+    """
+    for one in missing(outcome, judgement):
+        named = outcome.card.names.get(one.fact)
+        fact = named.fact if named is not None else None
+        if fact is not None and one.reason == "not-found":
+            continue
+        if fact is not None and fact.form == "cards":
+            for other in (judgement.by_id[id_] for id_ in fact.groups if id_ in judgement.by_id):
+                if other.not_for and other.verdict == "unknown":
+                    yield from _causes(other, judgement)
+            continue
+        words = (
+            judgement.knowledge.words.group(fact.groups[0]) if fact is not None else _PATIENT.get(one.fact, one.fact)
+        )
+        for detail in one.details or (words,):
+            yield one.reason, detail
 
 
 def _patient_known(judgement: Judgement) -> bool:
