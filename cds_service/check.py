@@ -84,7 +84,7 @@ def compare(case: Case, judgement: Judgement) -> Iterator[Failure]:
         if fact not in {one.fact for one in lacks}:
             named = ", ".join(one.fact for one in lacks) or "nothing"
             yield Failure(case, f"missing: {named}", f"missing: {fact}")
-    if not (case.says or case.suggests):
+    if not (case.says or case.suggests or case.suggests_not):
         return
     writer = CardWriter(judgement)
     shown = next((one for one in select(judgement).cards if one.id == case.card), Shown(outcome))
@@ -97,6 +97,9 @@ def compare(case: Case, judgement: Judgement) -> Iterator[Failure]:
     for id_ in case.suggests:
         if id_ not in offered:
             yield Failure(case, f"the suggestions {', '.join(offered) or 'none'}", f"{id_} among them")
+    for id_ in case.suggests_not:
+        if id_ in offered:
+            yield Failure(case, f"the suggestion {id_}", "it not to be offered")
 
 
 def uncovered(knowledge: Knowledge) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,9 +27,10 @@ from cds_service.knowledge.mutations import Change, Workpiece
 
 SHARED: Final = "shared.yaml"
 """What stands for the shared facts and definitions among the names of cards."""
+_BETWEEN: Final = 100
+"""Places for changed facts, before those of queries."""
 ENOUGH: Final = 0.95
 """The part of the changes that the cases of a card must notice."""
-_SPARE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,16 @@ def mutate(folder: Path, name: str) -> Mutated:
         made += 1
         if not bench.noticed(change, charts):
             survived.append(f"{path}:{change.line}: {change.words}")
-    bench.knowledge()
+    bench.knowledge([one.id for one in knowledge.order] if card is None else [name])
     return Mutated(name, path, made, tuple(survived))
 
 
 class _Bench:
-    """Where a changed card is compiled and its cases are judged again."""
+    """Where a changed card is compiled and its cases are judged again. `longest` is the longest frame so far: cards of
+    earlier changes keep the places of their queries.
+    """
+
+    longest = 0
 
     def __init__(self, knowledge: Knowledge, workpiece: Workpiece, card: Card | None) -> None:
         self._knowledge = knowledge
@@ -108,8 +114,10 @@ class _Bench:
         slots = {named.name: named.slot for named in self._workpiece.own}
         undo = change.make()
         try:
-            changed = self.knowledge()
-            for card in self._judged(changed):
+            users = self._users(change)
+            changed = self.knowledge(users)
+            for id_ in users:
+                card = changed.cards[id_]
                 alone = replace(changed, order=tuple(_with_asked(card, changed.cards)))
                 for case, chart in charts.get(card.id, ()):
                     if any(compare(case, evaluate(chart, alone, also_drafts=True))):
@@ -120,39 +128,43 @@ class _Bench:
             for named in self._workpiece.own:
                 named.slot = slots[named.name]
 
-    def _judged(self, knowledge: Knowledge) -> Iterable[Card]:
+    def _users(self, change: Change) -> list[str]:
+        """The cards whose cases are asked: the changed one; for a shared place those that reach it."""
         if self._card is not None:
-            return [knowledge.cards[self._card.id]]
-        return knowledge.order
+            return [self._card.id]
+        named = change.of
+        return [card.id for card in self._knowledge.order if named is not None and card.names.get(named.name) is named]
 
-    def knowledge(self) -> Knowledge:
-        """The knowledge with the workpiece as it stands, compiled anew."""
+    def knowledge(self, users: Iterable[str]) -> Knowledge:
+        """The knowledge with the workpiece as it stands; the cards that use it are compiled anew."""
         known = self._knowledge
-        spare = iter(range(len(self._start), len(self._start) + _SPARE))
+        slots = itertools.count(len(self._start))
 
         def allocate(_start: Any) -> int:
-            return next(spare)
+            return next(slots)
 
         slot_of = dict(known.slot_of)
-        top = len(self._start) + _SPARE
         card = self._workpiece.card()
         new = [named.fact for named in self._workpiece.own if named.fact is not None]
         for fact in (*new, *(card.drafts if card is not None else ())):
             if fact not in slot_of:
-                slot_of[fact] = top = top - 1  # aliases of other cards' queries come and go at the lower end
+                slot_of[fact] = allocate(None)
         for named in self._workpiece.own:
             if named.fact is not None:
                 named.slot = slot_of[named.fact]
+        for _ in range(_BETWEEN):
+            allocate(None)
         cards = dict(known.cards)
         if card is None:
-            for other in cards.values():
+            for other in (cards[id_] for id_ in users):
                 _compile(other, [*known.shared.values(), *other.names.values()], allocate)
         else:
             cards[card.id] = card
             _compile(card, self._workpiece.own, allocate)
         added = tuple(slot_of)[len(known.slot_of) :]
-        if added not in self._plans:
-            start = [*self._start, *[None] * _SPARE]
+        _Bench.longest = max(_Bench.longest, allocate(None))
+        if added not in self._plans or len(self._plans[added].start) < _Bench.longest:
+            start = [*self._start, *[None] * (_Bench.longest - len(self._start))]
             self._plans = {added: FactPlan(slot_of, start, known.codes)}
         plan = self._plans[added]
         order = tuple(cards[one.id] for one in known.order)

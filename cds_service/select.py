@@ -59,6 +59,9 @@ class Placement:
     into: str = ""
 
 
+_NOWHERE: Final = Placement("quiet")
+
+
 @dataclass(slots=True, eq=False)
 class Selection:
     """The cards to show, in their order, and what became of each outcome, by card id."""
@@ -68,7 +71,11 @@ class Selection:
 
 
 def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Selection:
-    """The cards of a response; `history` says, by card id, why one that holds is withheld now (a recent override)."""
+    """The cards of a response; `history` says, by card id, why one that holds is withheld now (a recent override).
+
+    When something urgent has silenced the card that would take in a milder finding, that finding gets no card of its
+    own beside the urgent one.
+    """
     placements: dict[str, Placement] = {}
     candidates: list[Outcome] = []
     for outcome in judgement.outcomes:
@@ -80,7 +87,23 @@ def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Se
     candidates.sort(key=lambda outcome: _rank(outcome, judgement))
     shown = _merge(candidates, placements)
     carriers = frozenset(card.merge_into for card in judgement.knowledge.order if card.merge_into is not None)
-    return Selection(_cap(shown, placements, carriers, *CAPS[judgement.chart.hook]), placements)
+    silenced = frozenset(id_ for id_ in carriers if placements.get(id_, _NOWHERE).kind == "suppressed")
+    urgent = any(one.indicator == "critical" for one in shown)
+    beside = [one for one in shown if urgent and one.indicator == "info" and _into(one) in silenced]
+    cards = _cap([one for one in shown if one not in beside], placements, carriers, *CAPS[judgement.chart.hook])
+    for one in beside:
+        _name_in_last(one, cards, placements, "there is no room beside an urgent card; the last card names it")
+    return Selection(cards, placements)
+
+
+def _into(one: Shown) -> str | None:
+    return one.outcome.card.merge_into if one.outcome is not None else None
+
+
+def _name_in_last(one: Shown, cards: list[Shown], placements: dict[str, Placement], reason: str) -> None:
+    for outcome in (*([one.outcome] if one.outcome is not None else []), *one.lines):
+        placements[outcome.card.id] = Placement("withheld", reason)
+        cards[-1].also.append(outcome)
 
 
 def _set_aside(outcome: Outcome, hook: str, history: Mapping[str, str]) -> Placement | None:
@@ -93,8 +116,8 @@ def _set_aside(outcome: Outcome, hook: str, history: Mapping[str, str]) -> Place
         return Placement("withheld", "its status is silent")
     if card.waits_for:
         return Placement("withheld", f"it waits for codes of {', '.join(card.waits_for)}")
-    if hook == "order-select" and outcome.indicator == "info":
-        return Placement("withheld", "while orders are chosen, only critical cards and warnings are shown")
+    if hook == "order-select" and INDICATORS.index(outcome.indicator or "info") > INDICATORS.index(card.order_select):
+        return Placement("withheld", f"while orders are chosen, it is shown from {card.order_select} on")
     if card.id in history:
         return Placement("withheld", history[card.id])
     return None
@@ -150,10 +173,6 @@ def _cap(
             carrier.lines.append(one.outcome)
             carrier.at_least = min(carrier.at_least, one.indicator, key=INDICATORS.index)
             placements[one.id] = Placement("merged", "there is room for few cards", carrier.id)
-        elif one.outcome is not None:
-            for outcome in (one.outcome, *one.lines):
-                placements[outcome.card.id] = Placement(
-                    "withheld", "there is room for few cards; the last card names it"
-                )
-                cards[-1].also.append(outcome)
+        else:
+            _name_in_last(one, cards, placements, "there is room for few cards; the last card names it")
     return cards

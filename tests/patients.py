@@ -73,6 +73,7 @@ def request(
         says=(),
         missing=(),
         suggests=(),
+        suggests_not=(),
         path=Path(__file__),
         line=1,
     )

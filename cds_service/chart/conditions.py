@@ -156,7 +156,7 @@ class FindingReader:
         """The groups of a finding once its site is known."""
         qualifiers = self._codes.qualifiers
         on_leg = any(key in qualifiers.leg for site in sites for key in keys_of(site))
-        elsewhere = bool(sites) and not on_leg
+        elsewhere = not on_leg and not all(any(key in qualifiers.side for key in keys_of(site)) for site in sites)
         groups: dict[str, Named] = {}
         for group, side in named:
             if elsewhere and group in qualifiers.only_leg:

@@ -20,6 +20,7 @@ from cds_service.chart.patient import Person
 from cds_service.chart.pressure import NO_PRESSURE, read_pressure
 from cds_service.chart.ranges import limits
 from cds_service.chart.subject import name_of
+from cds_service.chart.words import whole_text
 from cds_service.fhir.lists import is_given
 from cds_service.fhir.read import Unreadable
 from cds_service.fhir.resources import Entry, Observation
@@ -184,10 +185,10 @@ class ResultReader:
             raise ValueError("a value that is not a date") from None
 
     def _answer(self, observation: Observation, group: ResultGroup) -> str:
-        concept = observation.valueCodeableConcept
-        if concept is None:
+        concept, text = observation.valueCodeableConcept, observation.valueString
+        if concept is None and text is None:
             raise ValueError(_why_no_value(observation))
-        for key in keys_of(concept):
+        for key in keys_of(concept) if concept is not None else [("", whole_text(text or ""))]:
             answer = group.answers.get(key)
             if answer is not None:
                 return answer

@@ -117,6 +117,7 @@ class Card:
     sources: Mapping[str, tuple[str, ...]]
     merge_into: str | None
     own_card: Indicator
+    order_select: Indicator
     repeat: int | None
     limitations: str
     names: Mapping[str, Named]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from cds_service.knowledge.card import Card
 from cds_service.knowledge.case_facts import PATIENT, CannotBuild, FactBuilder, Resource, moment_of
@@ -25,6 +25,11 @@ EXPECTATIONS: Final = ("critical", "warning", "info", "suppressed", "quiet", "un
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 
+def _texts(value: Any) -> None:
+    if not all(isinstance(one, str) for one in (value if isinstance(value, list) else [value])):
+        raise ValidationError("must be text, in quotes when it is a number")
+
+
 class CaseSchema(Strict):
     """A case."""
 
@@ -36,9 +41,10 @@ class CaseSchema(Strict):
     not_supplied = fields.List(fields.String())
     resources = fields.List(fields.Dict())
     expect = fields.String(required=True, validate=validate.OneOf(EXPECTATIONS))
-    says = fields.Raw()
+    says = fields.Raw(validate=_texts)
     missing = fields.List(fields.String())
     suggests = fields.List(fields.String())
+    suggests_not = fields.List(fields.String())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Case:
     says: tuple[str, ...]
     missing: tuple[str, ...]
     suggests: tuple[str, ...]
+    suggests_not: tuple[str, ...]
     path: Path
     line: int
 
@@ -123,6 +130,7 @@ def _case(node: Node, card: Card, knowledge: Knowledge, problems: Problems) -> C
             says=tuple([says] if isinstance(says, str) else says),
             missing=tuple(values.get("missing", ())),
             suggests=tuple(values.get("suggests", ())),
+            suggests_not=tuple(values.get("suggests_not", ())),
             path=node.path,
             line=node.line,
         )

@@ -118,10 +118,13 @@ def _answers(node: Node, problems: Problems) -> dict[tuple[str, str], str]:
     for answer, codes in (node.get("answers") or Node({}, node.path, 1, 1)).items():
         for code in codes:
             plain = code.plain()
-            for system in SYSTEMS[plain.get("system", "loinc")]:
-                if (system, plain["code"]) in found:
-                    problems.add(code, f"the answer {plain['code']} a second time", "each answer once")
-                found[system, plain["code"]] = answer
+            keys = [("", whole_text(text)) for text in plain.get("texts", ())]
+            if "code" in plain:
+                keys += [(system, plain["code"]) for system in SYSTEMS[plain.get("system", "loinc")]]
+            for key in keys:
+                if key in found:
+                    problems.add(code, f"the answer {key[1]} a second time", "each answer once")
+                found[key] = answer
         found.setdefault(("", whole_text(answer)), answer)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from marshmallow import RAISE, ValidationError, fields, validate
+from marshmallow import RAISE, ValidationError, fields, validate, validates_schema
 
 from cds_service.chart.groups import SYSTEMS
 from cds_service.knowledge.schema import Strict
@@ -68,6 +68,21 @@ class CodeSchema(Strict):
     side = fields.String(validate=validate.OneOf(("left", "right", "both")))
 
 
+class AnswerSchema(CodeSchema):
+    """A code of an answer, or the whole texts that mean it."""
+
+    code = fields.String(validate=_NOT_EMPTY)
+    display = fields.String(validate=_NOT_EMPTY)
+    verified = fields.Raw(validate=_verified)
+    texts = fields.List(fields.String(validate=_NOT_EMPTY), validate=_NOT_EMPTY)
+
+    @validates_schema
+    def _one_of_both(self, data: dict[str, Any], **_: Any) -> None:
+        code = {"code", "display", "verified"}
+        if not (code <= data.keys() and "texts" not in data) and data.keys() != {"texts"}:
+            raise ValidationError("must be code, display and verified, or texts")
+
+
 class ResultCodeSchema(CodeSchema):
     """A code of a result group."""
 
@@ -120,7 +135,7 @@ class ResultSchema(Strict):
     components = fields.Nested(ComponentsSchema)
     units = fields.Dict(keys=fields.String(), values=fields.Raw(validate=_unit))
     spellings = fields.Dict(keys=fields.String(), values=fields.String())
-    answers = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(CodeSchema), validate=_NOT_EMPTY))
+    answers = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(AnswerSchema), validate=_NOT_EMPTY))
     derived = fields.Nested(DerivedSchema)
     codes = fields.List(fields.Nested(ResultCodeSchema))
 

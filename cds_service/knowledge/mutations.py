@@ -33,11 +33,14 @@ _OTHER: Final = {"and": "or", "or": "and"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: where it is made, what it does in words, and the two steps. `make` returns what takes it back."""
+    """One change: where it is made, what it does in words, and the two steps. `make` returns what takes it back. `of`
+    is the fact or definition that is changed, None for a condition of the card itself.
+    """
 
     line: int
     words: str
     make: Callable[[], Callable[[], None]]
+    of: s.Named | None = None
 
 
 @dataclass(slots=True)
@@ -123,11 +126,12 @@ class Workpiece:
         holders: list[Any] = [*self.roots(), *(named for named in self.own if named.expression is not None)]
         for holder in holders:
             for node, put in _places(holder.expression, partial(setattr, holder, "expression")):
-                yield from _changes_of(node, put)
+                for change in _changes_of(node, put):
+                    yield replace(change, of=holder if isinstance(holder, s.Named) else None)
         for named in self.own:
             if named.fact is not None:
                 for words, fact in _other_facts(named.fact, codes):
-                    yield Change(named.line, f"{named.name}: {words}", partial(_set, named, "fact", fact))
+                    yield Change(named.line, f"{named.name}: {words}", partial(_set, named, "fact", fact), named)
         for what, exceptions in (("unless", self._unless), ("lower", self._lower)):
             for one in exceptions:
                 line = one.of.when.line

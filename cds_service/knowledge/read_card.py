@@ -112,6 +112,7 @@ class _Reader:
             sources=sources,
             merge_into=values.get("merge_into"),
             own_card=values.get("own_card", "critical"),
+            order_select=values.get("order_select", "warning"),
             repeat=int(values["repeat"].split()[0]) * DAY if "repeat" in values else None,
             limitations=values["limitations"],
             names=used,
@@ -263,7 +264,8 @@ class _Reader:
     def _empty(self, fact: Fact, group: str) -> bool:
         codes = self.around.codes
         if fact.form in ("findings", "conditions"):
-            return not any(codes.findings[leaf].codes for leaf in codes.findings[group].leaves)
+            held = (codes.findings[leaf] for leaf in codes.findings[group].leaves)
+            return not any(leaf.codes or leaf.phrases for leaf in held)
         return False
 
 

@@ -70,6 +70,7 @@ class CardSchema(Strict):
     suggestions = fields.List(fields.Raw())
     merge_into = fields.String(validate=_WORD)
     own_card = fields.String(validate=validate.OneOf(INDICATORS))
+    order_select = fields.String(validate=validate.OneOf(INDICATORS))
     repeat = fields.String(validate=validate.Regexp(r"^\d+ days$", error="must be such as 90 days"))
     override_reasons = _words(required=True, validate=validate.Length(min=1))
     sources = fields.Dict(required=True, keys=fields.String())
