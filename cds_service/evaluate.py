@@ -23,7 +23,10 @@ Verdict = Literal["holds", "suppressed", "quiet", "unknown", "not-applicable"]
 
 @dataclass(slots=True, eq=False)
 class Judgement:
-    """All that was concluded about one chart: the outcomes in the order of the cards, and the frame they rest on."""
+    """All that was concluded about one chart: the outcomes in the order of the cards, and the frame they rest on.
+
+    `missing` remembers by card what `explain.missing` found.
+    """
 
     chart: Chart
     knowledge: Knowledge
@@ -31,6 +34,7 @@ class Judgement:
     doubts: Doubts
     frame: list[Any]
     by_id: dict[str, Outcome]
+    missing: dict[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)

@@ -100,6 +100,13 @@ def _definition(expression: s.Expression) -> s.Expression | None:
 
 def missing(outcome: Outcome, judgement: Judgement) -> list[Missing]:
     """What could not be told and would have mattered, each fact once with the worst that the card could have been."""
+    known: list[Missing] | None = judgement.missing.get(outcome.card.id)
+    if known is None:
+        known = judgement.missing[outcome.card.id] = _missing_of(outcome, judgement)
+    return known
+
+
+def _missing_of(outcome: Outcome, judgement: Judgement) -> list[Missing]:
     found: dict[tuple[str, Reason], Missing] = {}
     for could_be, expression in outcome.undecided:
         for leaf in _unknown(expression, outcome.frame):

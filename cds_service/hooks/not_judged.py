@@ -54,7 +54,11 @@ def _patient_known(judgement: Judgement) -> bool:
 
 
 def _touches_doubt(outcome: Outcome, judgement: Judgement) -> bool:
-    return not outcome.card.uses.isdisjoint(judgement.doubts) or bool(outcome.card.asks)
+    """Whether a fact of the card is in doubt, or one of a card that it asks and that is not for this hook."""
+    if not outcome.card.uses.isdisjoint(judgement.doubts):
+        return True
+    asked = (judgement.by_id[id_] for id_ in outcome.card.asks if id_ in judgement.by_id)
+    return any(one.not_for and one.verdict == "unknown" and _touches_doubt(one, judgement) for one in asked)
 
 
 def _line(reason: str, detail: str, titles: list[str]) -> str:
