@@ -1,8 +1,9 @@
-"""How many cards clinicians would see: all cards over whole patients, at one moment, without any leg symptom added.
+"""How many cards clinicians would see: all cards over whole patients, each at one moment.
 
 Reads the Synthea Bundles and the bulk sets beside the project (`../shared/data`, or the folder given), asks the
 patient-view service about each patient at the time of the patient's newest entry, and prints cards per patient, by card
-and indicator, and how many charts stay without any. With `--charts N` it prints the cards of N patients to read.
+and indicator, and how many charts stay without any. With `--charts N` it prints the cards of N patients to read; with
+`--leg-weakness` every patient has had weak legs for three days, which hardly any of these patients has.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import gzip
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,18 @@ def patients(folder: Path) -> Iterator[tuple[str, list[Resource]]]:
             yield name, resources + everybody
 
 
-def request(resources: list[Resource], knowledge: Knowledge) -> tuple[bytes, int] | None:
+def weak_legs(patient: str, now: datetime) -> Resource:
+    """A problem of three days."""
+    return {
+        "resourceType": "Condition",
+        "id": "leg-weakness",
+        "subject": {"reference": f"Patient/{patient}"},
+        "code": {"text": "Leg weakness"},
+        "onsetDateTime": (now - timedelta(days=3)).isoformat(),
+    }
+
+
+def request(resources: list[Resource], knowledge: Knowledge, *, weak: bool) -> tuple[bytes, int] | None:
     """A patient-view request with all prefetch keys, and the moment of the newest entry; None without a Patient."""
     patient = next((one for one in resources if one["resourceType"] == "Patient"), None)
     if patient is None:
@@ -61,6 +73,10 @@ def request(resources: list[Resource], knowledge: Knowledge) -> tuple[bytes, int
     service = knowledge.service(SERVICE)
     if service is None:
         raise SystemExit(f"the knowledge has no service {SERVICE}")
+    dates = [str(one[name])[:10] for one in resources for name in DATES if one.get(name)]
+    newest = datetime.fromisoformat(max(dates, default="2020-01-01")).replace(tzinfo=UTC, hour=23, minute=59)
+    if weak:
+        resources = [*resources, weak_legs(patient["id"], newest)]
     entries: dict[str, list[Resource]] = {key: [] for key in service.prefetch if key != "patient"}
     for one in resources:
         key = KEYS.get(one["resourceType"])
@@ -74,8 +90,6 @@ def request(resources: list[Resource], knowledge: Knowledge) -> tuple[bytes, int
         "prefetch": {"patient": patient, **bundles},
     }
     text = json.dumps(envelope).replace(f"urn:uuid:{patient['id']}", f"Patient/{patient['id']}")
-    dates = [str(one[name])[:10] for one in resources for name in DATES if one.get(name)]
-    newest = datetime.fromisoformat(max(dates, default="2020-01-01")).replace(tzinfo=UTC, hour=23, minute=59)
     return text.encode(), int(newest.timestamp() * 1000)
 
 
@@ -117,12 +131,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--charts", type=int, default=0, metavar="N", help="print the cards of so many patients")
+    parser.add_argument("--leg-weakness", action="store_true", help="give every patient weak legs for three days")
     given = parser.parse_args()
     knowledge = load_knowledge(data_folder("cards"))
     sets: dict[str, Burden] = defaultdict(Burden)
     left = given.charts
     for name, resources in patients(given.folder):
-        made = request(resources, knowledge)
+        made = request(resources, knowledge, weak=given.leg_weakness)
         if made is None:
             continue
         body, now = made
@@ -139,8 +154,8 @@ def main() -> None:
                 )
     if not sets:
         raise SystemExit(f"no patients in {given.folder}")
-    for name, burden in sets.items():
-        burden.show(name)
+    for name in sorted(sets, key=lambda one: (one == "all", one)):
+        sets[name].show(name)
 
 
 if __name__ == "__main__":
