@@ -32,24 +32,32 @@ Belongs = Callable[[Any, Chart], Any]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A fact with its slot in the frame, and whether an item of the chart belongs to it."""
+    """A fact with its slot in the frame, whether an item of the chart belongs to it, and whether its dose matters."""
 
     fact: Fact
     slot: int
     belongs: Belongs
     keys: tuple[str, ...]
+    dosed: bool
 
 
 class FactPlan:
     """Distinct facts with, for each code group, the facts that ask for it.
 
-    `slots` gives the place of each fact in a frame, `start` a frame in which no fact is filled.
+    `slots` gives the place of each fact in a frame, `start` a frame in which no fact is filled. `dosed` are the drugs
+    whose dose somebody asks for: of others a dose that cannot be read is no doubt; None: of all.
     """
 
-    def __init__(self, slots: Mapping[Fact, int], start: Sequence[Any], codes: Codes) -> None:
+    def __init__(
+        self, slots: Mapping[Fact, int], start: Sequence[Any], codes: Codes, dosed: frozenset[Fact] | None = None
+    ) -> None:
         self._start = list(start)
+        self.dosed = frozenset(slots) if dosed is None else dosed
         self._codes = codes
-        self._facts = [Asked(fact, slot, _belongs(fact), prefetch_keys(fact, codes)) for fact, slot in slots.items()]
+        self._facts = [
+            Asked(fact, slot, _belongs(fact), prefetch_keys(fact, codes), fact in self.dosed)
+            for fact, slot in slots.items()
+        ]
         self._slots = dict(slots)
         self._near = [asked for asked in self._facts if asked.fact.near is not None]
         self._computed = [
@@ -244,7 +252,7 @@ def _set_list(frame: list[Any], doubts: Doubts, asked: Asked, certain: list[Any]
     earlier = doubts.get(asked.slot)
     vague = [item for item in certain if item.age is None or isinstance(item.age, Interval)]
     later = [Doubt("uncertain", f"{item.id} has no exact date") for item in (*maybe, *vague)]
-    if asked.fact.form == "medications":
+    if asked.dosed and asked.fact.form == "medications":
         later += [Doubt("uncertain", f"the dose of {item.id} cannot be read") for item in certain if item.dose is None]
     if later:
         doubts[asked.slot] = [*(earlier or ()), *later]

@@ -188,6 +188,10 @@ class ResultReader:
         concept, text = observation.valueCodeableConcept, observation.valueString
         if concept is None and text is None:
             raise ValueError(_why_no_value(observation))
+        for coding in (concept.coding if concept is not None else None) or ():
+            answer = group.answers.get((coding.system or "", coding.code or ""))
+            if answer is not None:
+                return answer
         for key in keys_of(concept) if concept is not None else [("", whole_text(text or ""))]:
             answer = group.answers.get(key)
             if answer is not None:

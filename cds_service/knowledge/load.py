@@ -9,6 +9,7 @@ from typing import Final
 
 from cds_service import __version__
 from cds_service.chart.facts import FactPlan
+from cds_service.chart.items import Fact
 from cds_service.chart.needs import horizon, record_horizon
 from cds_service.knowledge.card import Card
 from cds_service.knowledge.codes import load_codes
@@ -22,6 +23,7 @@ from cds_service.knowledge.reading import Node, Problems, read_yaml
 from cds_service.knowledge.schema import SharedSchema, conforms
 from cds_service.knowledge.sources import read_claims, read_guidelines, read_override_reasons
 from cds_service.knowledge.suggestions import read_suggestions
+from cds_service.knowledge.syntax import Attribute, Named, facts_in, walk
 from cds_service.knowledge.thresholds import check_sources
 from cds_service.knowledge.words import Words
 
@@ -92,7 +94,7 @@ def load_knowledge(folder: Path) -> Knowledge:
         claims=around.claims,
         override_reasons=around.override_reasons,
         words=around.words,
-        plan=FactPlan(frames.facts, frames.start, codes),
+        plan=FactPlan(frames.facts, frames.start, codes, _dosed(cards, shared.known)),
         slot_of=dict(frames.facts),
         card_facts=card_facts(cards),
         services=services(cards, around.suggestions, codes),
@@ -150,6 +152,23 @@ def _order(cards: Mapping[str, Card], problems: Problems) -> tuple[Card, ...]:
     for card in cards.values():
         visit(card)
     return tuple(ordered.values())
+
+
+def _dosed(cards: Mapping[str, Card], shared: Mapping[str, Named]) -> frozenset[Fact]:
+    """The facts of which a condition or definition asks the dose."""
+    expressions = [named.expression for named in shared.values() if named.expression is not None]
+    for card in cards.values():
+        expressions += [card.population, *(condition for _, condition in card.tiers)]
+        expressions += [unless.when for unless in card.unless] + [lower.when for lower in card.lower]
+        expressions += [named.expression for named in card.names.values() if named.expression is not None]
+        expressions += [condition for offer in card.offers for _, condition in offer.members if condition is not None]
+    return frozenset(
+        named.fact
+        for expression in expressions
+        if any(isinstance(part, Attribute) and part.name in ("dose", "equivalent") for part in walk(expression))
+        for named in facts_in(expression)
+        if named.fact is not None
+    )
 
 
 def card_facts(cards: Mapping[str, Card]) -> dict[str, tuple[tuple[int, tuple[str, ...]], ...]]:
