@@ -16,6 +16,24 @@ def loaded() -> Knowledge:
     return load_knowledge(cards_folder())
 
 
-@pytest.mark.parametrize("case", all_cases(loaded()), ids=str)
+@cache
+def cases() -> list[Case]:
+    return all_cases(loaded())
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
 def test_a_case_gives_the_outcome_it_states(case: Case) -> None:
     assert [str(failure) for failure in run_case(case, loaded())] == []
+
+
+@pytest.mark.parametrize("id_", sorted(loaded().cards))
+def test_the_cases_of_a_card_reach_every_outcome_hook_and_suggestion(id_: str) -> None:
+    card = loaded().cards[id_]
+    own = [case for case in cases() if case.card == id_]
+    outcomes = {indicator for indicator, _ in card.tiers} | {"quiet", "unknown"}
+    outcomes |= {"suppressed"} if card.unless else set()
+    outcomes |= {"not-applicable"} if card.population.text != "true" else set()
+    assert outcomes <= {case.expect for case in own}
+    assert set(card.hooks) <= {case.hook for case in own}
+    offered = {suggestion for offer in card.offers for suggestion, _ in offer.members}
+    assert offered <= {suggestion for case in own for suggestion in case.suggests}
