@@ -149,7 +149,7 @@ def _tell(node: Node, messages: Any, problems: Problems) -> None:
             _tell_one(node, key, inner, problems)
         return
     for message in messages if isinstance(messages, list) else [messages]:
-        problems.add(node, node.words, _EXPECTED.get(str(message), str(message)).rstrip("."))
+        problems.add(node, node.words, _EXPECTED.get(str(message), str(message).removeprefix("Must be ")).rstrip("."))
 
 
 def _tell_one(node: Node, key: Any, inner: Any, problems: Problems) -> None:

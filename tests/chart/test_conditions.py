@@ -209,6 +209,7 @@ def test_numbness_of_another_site_does_not_count() -> None:
     assert groups(numb) == {"numbness-paresthesia"}
     assert groups(numb, bodySite=[concept("56459004")]) == {"numbness-paresthesia"}
     assert not groups(numb, bodySite=[{"text": "left hand"}])
+    assert groups(numb, bodySite=[concept("7771000")]) == {"numbness-paresthesia"}, "a side alone is no place"
 
 
 @pytest.mark.parametrize(

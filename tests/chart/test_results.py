@@ -308,3 +308,24 @@ def test_results_older_than_any_card_asks_for_are_not_read() -> None:
     assert [result.id for result in found.results["potassium"]] == ["Observation/new"]
     assert not found.unreadable
     assert len(chart(observation(value=4, effectiveDateTime="2026"), codes=codes).results["potassium"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("2+", "ketones.moderate"), (" Moderate ", "ketones.moderate"), ("NEGATIVE", "ketones.negative"),
+     ("+", "ketones.small"), ("4+", "ketones.large"), ("trace", "ketones.trace")],
+)  # fmt: skip
+def test_an_answer_may_be_a_whole_text(text: str, answer: str) -> None:
+    found = chart(observation(code="2514-8", valueString=text))
+    assert [one.value for one in found.results["ketones-urine-strip"]] == [answer]
+
+
+def test_another_text_is_no_answer() -> None:
+    found = chart(observation(code="2514-8", valueString="see report"))
+    assert reasons(found, "ketones-urine-strip") == ["an answer that is not known for urine ketone strip"]
+
+
+@pytest.mark.parametrize(("days", "weeks"), [(97, 13.9), (98, 14.0), (195, 27.9), (196, 28.0)])
+def test_a_gestational_age_in_days_is_no_week_too_long(days: int, weeks: float) -> None:
+    found = chart(observation(code="49051-6", value=quantity(days, "d")))
+    assert found.results["gestational-age"][0].value == weeks
