@@ -107,6 +107,7 @@ class _Bench:
         self._workpiece = workpiece
         self._card = card
         self._start = knowledge.plan.start
+        self._compiled: set[str] = set()
         self._plans: dict[tuple[Fact, ...], FactPlan] = {}
 
     def noticed(self, change: Change, charts: dict[str, list[tuple[Case, Chart]]]) -> bool:
@@ -156,8 +157,10 @@ class _Bench:
             allocate(None)
         cards = dict(known.cards)
         if card is None:
-            for other in (cards[id_] for id_ in users):
+            now = set(users)
+            for other in (cards[id_] for id_ in now | self._compiled):
                 _compile(other, [*known.shared.values(), *other.names.values()], allocate)
+            self._compiled = now  # they still hold this change when the next one is made
         else:
             cards[card.id] = card
             _compile(card, self._workpiece.own, allocate)
