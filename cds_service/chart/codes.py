@@ -10,7 +10,7 @@ from typing import get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cds_service.chart.concepts import ConceptTable, Named, plain_system
+from cds_service.chart.concepts import ConceptTable, Named, Remembered, plain_system
 from cds_service.chart.drugs import DrugTable
 from cds_service.chart.groups import (
     SYSTEMS,
@@ -65,6 +65,15 @@ class Hit(Struct, frozen=True):
     quantity: bool = False
     poc: bool = False
     part: Part | None = None
+
+
+class Means(Struct, frozen=True):
+    """What the code of an Observation means to us: its hit (without anything in it when only its words are ours), None
+    when nothing; `bare` is a code of ours that came without its system.
+    """
+
+    hit: Hit | None
+    bare: str | None = None
 
 
 class Codes(Struct, frozen=True, kw_only=True, dict=True):
@@ -125,6 +134,11 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
     def drugs(self) -> DrugTable:
         """How drugs are recognised."""
         return DrugTable(self.medications, self.products, self.local_forms)
+
+    @cached_property
+    def met(self) -> Remembered[Means]:
+        """What the codes of Observations meant that were met before."""
+        return Remembered()
 
     @cached_property
     def observations(self) -> dict[str, dict[str, Hit]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from cds_service.chart.groups import SYSTEMS, EncounterGroup, FindingGroup, OrderGroup
 from cds_service.chart.items import Side
@@ -14,6 +14,8 @@ from cds_service.fhir.resources import CodeableConcept
 _SNOMED: Final = SYSTEMS["snomed"][0]
 _ICD10CM: Final = frozenset(SYSTEMS["icd10cm"])
 _REMEMBERED: Final = 10_000
+_LONG: Final = 200
+"""Longer texts than this are not kept in memory."""
 
 
 class Named(NamedTuple):
@@ -23,8 +25,22 @@ class Named(NamedTuple):
     side: Side | None
 
 
+Coded = tuple[str | None, str | None, str | None, str | None]
+T = TypeVar("T")
 Group = FindingGroup | OrderGroup | EncounterGroup
 Meaning = tuple[Named, ...]
+
+
+class Remembered(dict[Coded, T]):
+    """What concepts of one coding mean, by system, code, display and text; bounded, and without long texts."""
+
+    def remember(self, coded: Coded, meaning: T) -> T:
+        """Keep a meaning and return it."""
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        if sum(len(part) for part in coded if part is not None) < _LONG:
+            self[coded] = meaning
+        return meaning
 
 
 class ConceptTable:
@@ -37,6 +53,7 @@ class ConceptTable:
         self.diagnoses: Final = Diagnoses(group for group in groups if isinstance(group, FindingGroup))
         self._head: Final = min(map(len, self.phrases), default=0)
         self._heads: Final = frozenset(phrase[: self._head] for phrase in self.phrases)
+        self._met: Remembered[Meaning] = Remembered()
 
     def add(self, code: str, system: str, groups: Iterable[str]) -> None:
         """Let a code mean more groups than those that name it."""
@@ -46,9 +63,23 @@ class ConceptTable:
             self.codes[code][uri] = known + new
 
     def named(self, concept: CodeableConcept | None) -> Meaning:
-        """The groups that a concept means, by its codes and then by its words; a group may come twice."""
+        """The groups that a concept means, by its codes and then by its words; a group may come twice.
+
+        What concepts of one coding mean is remembered.
+        """
         if concept is None:
             return ()
+        codings = concept.coding
+        if codings is None or len(codings) != 1:
+            return self._meaning(concept)
+        coding = codings[0]
+        key = (coding.system, coding.code, coding.display, concept.text)
+        known = self._met.get(key)
+        if known is None:
+            known = self._met.remember(key, self._meaning(concept))
+        return known
+
+    def _meaning(self, concept: CodeableConcept) -> Meaning:
         found: Meaning = ()
         codes = self.codes
         for coding in concept.coding or ():

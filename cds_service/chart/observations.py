@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cds_service.chart.codes import Codes, Hit
+from cds_service.chart.codes import Codes, Hit, Means
 from cds_service.chart.concepts import plain_system
 from cds_service.chart.conditions import FindingReader
 from cds_service.chart.haemolysis import Signs
 from cds_service.chart.moment import Moment
 from cds_service.chart.results import ResultReader
 from cds_service.chart.subject import Subject, name_of
-from cds_service.fhir.resources import Entry, Observation
+from cds_service.fhir.resources import CodeableConcept, Entry, Observation
 from cds_service.fhir.uncertain import Unknown
 
 _USABLE: Final = frozenset({"final", "amended", "corrected"})
@@ -32,12 +32,10 @@ class ObservationReader:
 
     def read(self, entries: list[Entry], subject: Subject) -> None:
         """Read the Observations of this patient. Most are of no group of ours: they cost a look-up of their code."""
-        table = self._codes.observations
         accepted = subject.accepted
-        by_words = self._codes.concepts.named_by_words
         read_result = self._results.read
         horizon = self._results.cutoffs
-        no_words: set[str | None] = {None}
+        met = self._codes.met
         for entry in entries:
             observation: Any = entry.resource
             of = observation.subject
@@ -47,40 +45,41 @@ class ObservationReader:
             concept = observation.code
             if concept is None:
                 continue
-            hit = bare = None
-            plain = concept.text in no_words
-            for coding in concept.coding or ():
-                code = coding.code
-                systems = table.get(code)
-                if systems is None and code and (code[0] <= " " or code[-1] <= " "):
-                    systems = table.get(code.strip())
-                if systems is not None:
-                    if coding.system:
-                        hit = systems.get(coding.system) or systems.get(plain_system(coding.system))
-                        if hit is not None:
-                            break
-                    else:
-                        bare = code
-                if plain and coding.display not in no_words:
-                    plain = False
-            if hit is None:
-                if bare is not None:
-                    self._results.refuse(observation, entry, self._codes.groups_of(bare))
-                if plain:
-                    continue
-                named = by_words(concept)
-                if not named:
-                    no_words.add(concept.text)
-                    no_words.update([coding.display for coding in concept.coding or ()])
-                    continue
-                self._other(entry, observation, _NOTHING)
-            elif hit.is_result:
+            codings = concept.coding
+            if codings is not None and len(codings) == 1:
+                coding = codings[0]
+                key = (coding.system, coding.code, coding.display, concept.text)
+                means = met.get(key)
+                if means is None:
+                    means = met.remember(key, self._meaning(concept))
+            else:
+                means = self._meaning(concept)
+            hit = means.hit
+            if hit is not None and hit.is_result:
                 text = observation.effectiveDateTime
                 if text is not None and hit.group in horizon and text < horizon[hit.group] and len(text) > 9:
                     continue
                 read_result(observation, entry, hit)
-            else:
+                continue
+            if means.bare is not None:
+                self._results.refuse(observation, entry, self._codes.groups_of(means.bare))
+            if hit is not None:
                 self._other(entry, observation, hit)
+
+    def _meaning(self, concept: CodeableConcept) -> Means:
+        """What the code of an Observation means: by the first coding of ours, else by its words."""
+        table = self._codes.observations
+        bare = None
+        for coding in concept.coding or ():
+            systems = table.get((coding.code or "").strip())
+            if systems is not None and coding.code is not None:
+                if not coding.system:
+                    bare = coding.code
+                    continue
+                hit = systems.get(coding.system) or systems.get(plain_system(coding.system))
+                if hit is not None:
+                    return Means(hit)
+        return Means(_NOTHING if self._codes.concepts.named_by_words(concept) else None, bare)
 
     def _other(self, entry: Entry, observation: Observation, hit: Hit) -> None:
         """A symptom or sign, by code or by words, or a sign of haemolysis."""
