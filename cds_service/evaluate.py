@@ -44,6 +44,7 @@ class Outcome:
     `indicator` comes with `holds` and `suppressed`. `tier` is the tier whose condition was true, before it was lowered.
     `undecided` are the conditions that are unknown and would have mattered, each with what the card could have been.
     `not_for` says why it may not appear at this hook; other cards that name it use the verdict all the same.
+    `about_draft`: it speaks about an order that is being placed.
     """
 
     card: Card
@@ -55,6 +56,7 @@ class Outcome:
     exceptions: tuple[Unless | Lower, ...] = ()
     preliminary: bool = False
     not_for: str = ""
+    about_draft: bool = False
     frame: list[Any] = field(default_factory=list, repr=False)
 
     @property
@@ -125,6 +127,7 @@ def _eligible(card: Card, outcome: Outcome, frame: list[Any], judgement: Judgeme
         value = frame[judgement.knowledge.slot_of[fact]]
         items: list[Any] = value.certain if isinstance(value, Undecided) else value
         if any(chart.hook == "order-sign" or item.id in chart.selected for item in items):
+            outcome.about_draft = True
             return ""
     if chart.hook == "order-sign" and outcome.verdict == "holds" and outcome.indicator == "critical":
         return ""

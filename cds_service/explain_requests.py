@@ -25,6 +25,8 @@ from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.reading import KnowledgeError
 
+_WIDTH: Final = 160
+"""Columns where there is no terminal."""
 _COLOURS: Final = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 _ORDER: Final = ("shown", "merged", "withheld", "suppressed", "unknown", "quiet", "not-applicable")
 _STYLES: Final = {"shown": "bold", "merged": "bold", "unknown": "magenta", "quiet": "dim", "not-applicable": "dim"}
@@ -159,7 +161,7 @@ def _missing(one: Missing) -> dict[str, Any]:
 
 
 def _print(path: str, answered: Answer) -> None:
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
     data = explained(answered, answered.judgement.knowledge)
     console.print(f"[bold]{escape(path)}[/bold]: {data['service']} at {data['now']}, knowledge {data['knowledge']}")
     table = Table(show_lines=False, expand=True)

@@ -123,8 +123,8 @@ def _set_aside(outcome: Outcome, hook: str, history: Mapping[str, str]) -> Place
     return None
 
 
-def _rank(outcome: Outcome, judgement: Judgement) -> tuple[int, int, int, int]:
-    """Indicator, priority, newest data, linked to a symptom."""
+def _rank(outcome: Outcome, judgement: Judgement) -> tuple[int, bool, int, int, int]:
+    """Indicator, about an order being placed, priority, newest data, linked to a symptom."""
     newest, linked = 0, 1
     for slot in outcome.card.uses:
         value = outcome.frame[slot]
@@ -135,7 +135,8 @@ def _rank(outcome: Outcome, judgement: Judgement) -> tuple[int, int, int, int]:
             if date is not None and date is not UNKNOWN:
                 newest = max(newest, instants(date)[1])
             linked = 0 if isinstance(item, Finding) else linked
-    return INDICATORS.index(outcome.indicator or "info"), outcome.card.priority, -newest, linked
+    urgency = INDICATORS.index(outcome.indicator or "info")
+    return urgency, not outcome.about_draft, outcome.card.priority, -newest, linked
 
 
 def _merge(candidates: list[Outcome], placements: dict[str, Placement]) -> list[Shown]:

@@ -103,3 +103,12 @@ def test_a_range_of_doses_that_straddles_a_limit_is_told_as_uncertain(asked: Ask
     one = asked.outcomes(asked.request(facts, resources=[("medication_requests", resource)]))["steroid-hypokalemia"]
     assert one["outcome"] == "unknown"
     assert "uncertain" in {lack["reason"] for lack in one["missing"]}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [("recorded 1 day ago", "shown"), ("recorded 90 days ago", "shown"), ("recorded 91 days ago", "quiet")],
+)
+def test_an_old_complaint_counts_when_it_was_recorded_lately(asked: Asked, recorded: str, expected: str) -> None:
+    sent = asked.request({"leg-symptom.motor": f"yes, 200 days ago, {recorded}"})
+    assert asked.outcomes(sent)["leg-weakness-workup"]["outcome"] == expected

@@ -228,6 +228,13 @@ def test_cards_stand_by_indicator_then_by_priority(asked: Asked) -> None:
     assert list(asked.cards(facts)) == ["hypoglycemia", "anemia", "hypokalemia", "hypocalcemia", "hyponatremia"]
 
 
+def test_on_order_hooks_what_speaks_of_the_draft_comes_first(asked: Asked) -> None:
+    facts = {**CRITICAL, "statin": "simvastatin 40 mg daily, 99 days ago"}
+    sent = asked.request(facts, hook="order-sign", drafts={"statin-interacting": "clarithromycin 500 mg daily"})
+    cards = [id_of(card) for card in asked.checked(sent)["cards"]]
+    assert cards == ["statin-interaction", FOLDED]
+
+
 def test_what_history_withholds_is_told_with_its_reason(asked: Asked) -> None:
     sent = asked.request({"potassium": "2.8 mmol/L, 1 day ago", "sodium": "128 mmol/L, 1 day ago"})
     found = asked.outcomes(sent, {"hypokalemia": "overridden an hour ago"})

@@ -273,12 +273,17 @@ def _belongs(fact: Fact) -> Belongs:
             return True
         return UNKNOWN if item.age is None else item.age <= within
 
-    def finding(item: Any, _chart: Chart) -> Any:
+    def finding(item: Any, chart: Chart) -> Any:
         if not (item.active or fact.any_status):
             return False
         if within is None or (item.reason_now and within >= SYMPTOM_GATE):
             return True
-        return UNKNOWN if item.age is None else item.age <= within
+        fits = UNKNOWN if item.age is None else item.age <= within
+        if fits is True or within < SYMPTOM_GATE or item.recorded is None or item.recorded is UNKNOWN:
+            return fits
+        first, last = instants(item.recorded)
+        lately = True if first >= chart.now - within else UNKNOWN if last >= chart.now - within else False
+        return lately if lately is True or fits is False else fits
 
     def medication(item: Any, chart: Chart) -> Any:
         if item.status == "draft":
@@ -315,12 +320,12 @@ def _joined(first: list[Any], second: list[Any]) -> list[Any]:
     return first + [item for item in second if id(item) not in known]
 
 
-def _newest_first(item: Any) -> int:
+def _newest_first(item: Any) -> tuple[int, str]:
     for name in ("start", "onset", "date", "recorded"):
         date = getattr(item, name, None)
         if date is not None:
-            return 0 if date is UNKNOWN else -instants(date)[1]
-    return 0
+            return (0 if date is UNKNOWN else -instants(date)[1]), item.id
+    return 0, item.id
 
 
 def _distance(first: Any, second: Any) -> float:

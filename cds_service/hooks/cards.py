@@ -125,7 +125,9 @@ class CardWriter:
         value = named.expression.run(outcome.frame) if named.expression is not None else outcome.frame[named.slot]
         facts = [named] if named.expression is None else facts_in(named.expression)
         reason = next((doubt.reason for fact in facts for doubt in self.judgement.doubts.get(fact.slot, ())), "")
-        return self.knowledge.words.shown(value, named.type, self.chart.now, reason, in_full=in_full)
+        words = self.knowledge.words
+        decimals = words.decimals(named)
+        return words.shown(value, named.type, self.chart.now, reason, in_full=in_full, decimals=decimals)
 
     def _source(self, card: Card) -> dict[str, Any]:
         source: dict[str, Any] = {"label": SOURCE_LABEL}

@@ -22,7 +22,7 @@ from cds_service.chart.items import (
     Undecided,
 )
 from cds_service.fhir.uncertain import EVER, UNKNOWN, Interval, Span, instants
-from cds_service.knowledge.syntax import Labels, Named
+from cds_service.knowledge.syntax import Labels, Named, facts_in
 from cds_service.knowledge.types import Type
 
 _AT_MOST: Final = 3
@@ -61,8 +61,23 @@ class Words:
         self.codes = codes
         self.titles = titles
 
-    def shown(self, value: Any, of: Type, now: int, reason: str = "", *, in_full: bool = False) -> Shown:
-        """A value of a type, as a template shows it at `now`; `reason` says why an unknown one is unknown."""
+    def decimals(self, named: Named) -> int | None:
+        """The decimals of a definition's quantity: those of the results of its unit that it reaches; None when they
+        have none in common.
+        """
+        if named.expression is None or named.type.kind != "quantity":
+            return None
+        facts = [reached.fact for reached in facts_in(named.expression) if reached.fact is not None]
+        groups = [self.codes.results[fact.groups[0]] for fact in facts if fact.form in ("result", "results")]
+        known = {group.decimals for group in groups if group.unit == named.type.unit}
+        return known.pop() if len(known) == 1 else None
+
+    def shown(
+        self, value: Any, of: Type, now: int, reason: str = "", *, in_full: bool = False, decimals: int | None = None
+    ) -> Shown:
+        """A value of a type, as a template shows it at `now`; `reason` says why an unknown one is unknown, `decimals`
+        belong to a quantity.
+        """
         if value is ABSENT:
             return Shown("not measured", False)
         if value is CANNOT_TELL or value is UNKNOWN:
@@ -73,6 +88,8 @@ class Words:
             return Shown("not known", False)
         if isinstance(value, bool):
             return Shown("yes" if value else "no", value)
+        if decimals is not None:
+            return Shown(number(value, decimals, fixed=True) + unit(of.unit), True)
         return Shown(self._one(value, of, now, in_full), True)
 
     def _list(self, value: list[Any] | Undecided, of: Type, now: int, in_full: bool) -> Shown:
@@ -101,7 +118,8 @@ class Words:
         if of.kind == "date":
             return day(value, now, bounded=in_full)
         if of.kind in ("number", "quantity"):
-            return number(value, 2) + unit(of.unit)
+            large = isinstance(value, (int, float)) and abs(value) >= 100
+            return number(value, 0 if large and not of.unit else 2) + unit(of.unit)
         if of.kind == "duration":
             return f"{number(value / 86_400_000, 0)} days"
         return _SPECIAL.sub(r"\\\1", str(value))
