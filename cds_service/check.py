@@ -17,7 +17,7 @@ from cds_service.hooks.call import chart_of
 from cds_service.hooks.cards import CardWriter
 from cds_service.hooks.errors import Refused
 from cds_service.hooks.request import read_request
-from cds_service.knowledge.cases import NOW, Case, read_cases, request_body
+from cds_service.knowledge.cases import NOW, Case, cases_path, read_cases, request_body
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.prefetch import services
@@ -44,6 +44,10 @@ def all_cases(knowledge: Knowledge) -> list[Case]:
     """The cases of all cards that are not retired. Raises KnowledgeError when one cannot be read."""
     problems = Problems()
     found = [case for card in knowledge.order for case in read_cases(card, knowledge, problems)]
+    known = {cases_path(card) for card in knowledge.cards.values()}
+    folders = {card.path.parent for card in knowledge.cards.values()}
+    for path in sorted(path for folder in folders for path in folder.glob("*.cases.yaml") if path not in known):
+        problems.at(path, 1, 1, "cases without a card", f"the card {path.name.replace('.cases', '')} beside them")
     problems.check()
     return found
 

@@ -84,7 +84,10 @@ def check(only: tuple[str, ...], *, mutate: bool, cards: str | None) -> None:
     from cds_service.mutate import run_mutate
 
     folder = _config(cards=cards).cards
-    sys.exit(run_check(folder, only) or (run_mutate(folder, only) if mutate else 0))
+    failed = run_check(folder, only)
+    if failed and mutate:
+        click.echo("Nothing was changed: the check must pass first.")
+    sys.exit(failed or (run_mutate(folder, only) if mutate else 0))
 
 
 @main.command()

@@ -168,7 +168,11 @@ class _Bench:
         _Bench.longest = max(_Bench.longest, allocate(None))
         if added not in self._plans or len(self._plans[added].start) < _Bench.longest:
             start = [*self._start, *[None] * (_Bench.longest - len(self._start))]
-            self._plans = {added: FactPlan(slot_of, start, known.codes, known.plan.dosed | set(new))}
+            self._plans = {
+                added: FactPlan(
+                    slot_of, start, known.codes, known.plan.dosed | {fact for fact in new if fact not in known.slot_of}
+                )
+            }
         plan = self._plans[added]
         order = tuple(cards[one.id] for one in known.order)
         return replace(known, cards=cards, order=order, plan=plan, slot_of=slot_of, card_facts=card_facts(cards))

@@ -11,11 +11,12 @@ import click
 from cds_service.check import all_cases, chart_of_case
 from cds_service.evaluate import evaluate
 from cds_service.hooks.cards import CardWriter
+from cds_service.knowledge import syntax as s
 from cds_service.knowledge.card import INDICATORS, Card, Guideline
 from cds_service.knowledge.cases import Case
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
-from cds_service.knowledge.reading import Node, Problems, read_yaml
+from cds_service.knowledge.reading import KnowledgeError, Node, Problems, read_yaml
 from cds_service.select import Shown
 
 _NOTE: Final = (
@@ -27,11 +28,18 @@ _REVIEW: Final = (
 
 
 def run_pages(cards: Path, into: Path) -> int:
-    """Write the pages of a folder of cards into a folder, and remove pages of cards that are gone. Always 0."""
-    written = pages(cards)
+    """Write the pages of a folder of cards into a folder, and remove those of cards that are gone.
+
+    The exit code: 1 when the cards have mistakes.
+    """
+    try:
+        written = pages(cards)
+    except KnowledgeError as error:
+        click.echo(str(error), err=True)
+        return 1
     into.mkdir(parents=True, exist_ok=True)
     for path in into.glob("*.md"):
-        if path.name not in written:
+        if path.name not in written and path.read_text(encoding="utf-8").startswith(_NOTE):
             path.unlink()
     for name, text in written.items():
         (into / name).write_text(text, encoding="utf-8")
@@ -128,11 +136,12 @@ def _limits(card: Card, knowledge: Knowledge, shared: Node) -> Iterator[str]:
     yield from ("## Thresholds and their sources", "", "| limit | source |", "|---|---|")
     for literal, ids in card.sources.items():
         yield f"| `{literal}` | {_sources(ids, knowledge.guidelines)} |"
-    used = " ".join(named.expression.text for named in card.names.values() if named.expression is not None)
-    names = {name for name, named in card.names.items() if named.path != card.path}
+    outer = {name: named for name, named in card.names.items() if named.path != card.path}
+    reached = [part for named in outer.values() if named.expression is not None for part in s.walk(named.expression)]
+    used = {part.text for part in reached} | outer.keys()
     for literal, child in shared.value["sources"].items():
         text = " ".join(literal.split())
-        if text in names or (text in used and text not in card.sources):
+        if text in used:
             yield f"| `{text}` (shared) | {_sources((one.value for one in child.each()), knowledge.guidelines)} |"
     yield ""
 

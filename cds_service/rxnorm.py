@@ -21,7 +21,7 @@ from cds_service.chart.codes import Codes
 from cds_service.chart.drugs import form_pattern
 from cds_service.knowledge.code_drugs import PRODUCT_COLUMNS
 from cds_service.knowledge.codes import RELEASE, load_codes
-from cds_service.knowledge.reading import Problems
+from cds_service.knowledge.reading import KnowledgeError, Problems
 
 _CONSO_COLUMNS: Final = 18
 _REL_COLUMNS: Final = 16
@@ -52,7 +52,7 @@ class RxNormError(Exception):
     """The release cannot be read: which file and line, what was found, what was expected."""
 
 
-class Product(NamedTuple):
+class Row(NamedTuple):
     """A row of the table: a code with the ingredients of one group that it holds."""
 
     rxcui: str
@@ -73,19 +73,21 @@ class _Concept:
 def run_rxnorm(release: Path, cards: Path) -> int:
     """Write the table beside the code groups of a folder of cards and print what it holds; 1 when it cannot."""
     problems = Problems()
-    codes = load_codes(cards / "codes", problems)
-    problems.check()
+    codes = load_codes(cards / "codes", problems, release=False)
     try:
+        problems.check()
         concepts = read_release(release)
-    except RxNormError as error:
+    except (KnowledgeError, RxNormError) as error:
         click.echo(str(error), err=True)
         return 1
     rows = sorted(products(concepts, codes), key=lambda row: (int(row.rxcui), row.group))
     path = cards / "codes" / RELEASE
-    with path.open("w", encoding="utf-8", newline="") as file:
+    new = path.with_suffix(".new")
+    with new.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(PRODUCT_COLUMNS)
         writer.writerows(rows)
+    new.replace(path)
     by_group: dict[str, int] = defaultdict(int)
     for row in rows:
         by_group[row.group] += 1
@@ -120,7 +122,7 @@ def read_release(folder: Path) -> dict[str, _Concept]:
     return concepts
 
 
-def products(concepts: dict[str, _Concept], codes: Codes) -> Iterator[Product]:
+def products(concepts: dict[str, _Concept], codes: Codes) -> Iterator[Row]:
     """A row for each code and each group of drugs that it belongs to."""
     is_local = form_pattern(codes.local_forms)
     wanted: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -140,7 +142,7 @@ def products(concepts: dict[str, _Concept], codes: Codes) -> Iterator[Product]:
         for group_name, drugs in by_group.items():
             names = sorted(drugs)
             strengths = "|".join(drugs[name] for name in names)
-            yield Product(code, group_name, "|".join(names), strengths if strengths.strip("|") else "", form)
+            yield Row(code, group_name, "|".join(names), strengths if strengths.strip("|") else "", form)
 
 
 def _ingredients(code: str, concepts: dict[str, _Concept]) -> dict[str, str]:
@@ -184,9 +186,13 @@ def _rows(folder: Path, name: str, columns: int) -> Iterator[list[str]]:
     path = next((one for one in (folder / name, folder / "rrf" / name) if one.is_file()), None)
     if path is None:
         raise RxNormError(f"{folder}: found no {name}; expected the unpacked folder of a RxNorm release, or its rrf")
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             row = line.rstrip("\r\n").split("|")
+            if "\ufffd" in line:
+                raise RxNormError(f"{path}:{number}: found bytes that are no UTF-8; expected a release file as it came")
+            if not row[0].isdecimal() and name == "RXNCONSO.RRF":
+                raise RxNormError(f"{path}:{number}: found the code '{row[0][:40]}'; expected a number")
             if len(row) != columns + 1:
                 raise RxNormError(f"{path}:{number}: found {len(row) - 1} columns; expected {columns}")
             yield row

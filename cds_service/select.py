@@ -1,6 +1,6 @@
 """Outcomes × history → the cards of a response: ranking, merging and capping.
 
-A pure function. Nothing critical is ever dropped; what is capped is named in a card that is shown
+A pure function. No cap drops anything critical; what is capped is named in a card that is shown
 (`conventions.design` of the rule set, after the alert-fatigue literature it names).
 """
 
@@ -100,8 +100,13 @@ def _into(one: Shown) -> str | None:
     return one.outcome.card.merge_into if one.outcome is not None else None
 
 
+def _outcomes(one: Shown) -> list[Outcome]:
+    """What a card says: its own outcome, and those that are lines of it."""
+    return [*([one.outcome] if one.outcome is not None else []), *one.lines]
+
+
 def _name_in_last(one: Shown, cards: list[Shown], placements: dict[str, Placement], reason: str) -> None:
-    for outcome in (*([one.outcome] if one.outcome is not None else []), *one.lines):
+    for outcome in _outcomes(one):
         placements[outcome.card.id] = Placement("withheld", reason)
         cards[-1].also.append(outcome)
 
@@ -161,19 +166,21 @@ def _cap(
         others.insert(0, carrier)
     if len(critical) > ceiling:
         critical, folded = critical[: ceiling - 1], critical[ceiling - 1 :]
-        critical.append(Shown(None, [one.outcome for one in folded if one.outcome is not None]))
-        for one in folded:
-            placements[one.id] = Placement("merged", "there is room for few cards", FOLDED)
+        held = [outcome for one in folded for outcome in _outcomes(one)]
+        critical.append(Shown(None, held))
+        for outcome in held:
+            placements[outcome.card.id] = Placement("merged", "there is room for few cards", FOLDED)
     kept = others[: max(min(most_others, ceiling - len(critical)), 0)]
     cards = [*critical, *(one for one in shown if one in kept)]
     for one in cards:
         if one.outcome is not None:
             placements[one.id] = Placement("shown")
     for one in others[len(kept) :]:
-        if carrier in kept and carrier is not None and one.outcome is not None:
-            carrier.lines.append(one.outcome)
+        if carrier is not None and carrier in kept:
             carrier.at_least = min(carrier.at_least, one.indicator, key=INDICATORS.index)
-            placements[one.id] = Placement("merged", "there is room for few cards", carrier.id)
+            for outcome in _outcomes(one):
+                carrier.lines.append(outcome)
+                placements[outcome.card.id] = Placement("merged", "there is room for few cards", carrier.id)
         else:
             _name_in_last(one, cards, placements, "there is room for few cards; the last card names it")
     return cards

@@ -13,6 +13,7 @@ from cds_service.app import create_app
 from cds_service.config import read_config
 from cds_service.explain_requests import explained
 from cds_service.hooks.call import answer
+from cds_service.hooks.cards import CardWriter
 from cds_service.knowledge.card import INDICATORS
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.select import CAPS, FOLDED
@@ -69,6 +70,11 @@ class Asked:
         """The cards about a patient, by id, in their order, after all that is true of every answer was checked."""
         return {id_of(card): card for card in self.checked(self.request(facts, **about))["cards"]}
 
+    def line(self, sent: Mapping[str, Any], id_: str) -> str:
+        """A card as a line of another."""
+        found = answer(self.knowledge, f"leg-weakness-{sent['hook']}", json.dumps(sent).encode(), self.now)
+        return CardWriter(found.judgement).line(found.judgement.by_id[id_])
+
     def checked(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         """The answer, after all that is true of every one was checked."""
         body = self.send(sent)
@@ -78,6 +84,9 @@ class Asked:
         found = self.outcomes(sent)
         for id_, one in found.items():
             self._check_named(id_, one, cards)
+            if one["outcome"] == "merged" or (one["outcome"] == "withheld" and "room" in one["reason"]):
+                into = one.get("into") or list(cards)[-1]
+                assert self.line(sent, id_) in cards[into]["detail"], f"{id_} is named nowhere"
         self._check_doubts(found, cards, body)
         return body
 

@@ -62,6 +62,16 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, file: str, replace
     assert "Traceback" not in result.output
 
 
+def test_cases_without_a_card_are_told(tmp_path: Path) -> None:
+    cards = tmp_path / "cards"
+    shutil.copytree(SMALL, cards)
+    (cards / CASES).rename(cards / "electrolytes" / "low-potasium.cases.yaml")
+    result = CliRunner().invoke(main, ["check", "--mutate", "--cards", str(cards)])
+    assert result.exit_code == 1
+    assert "low-potasium.cases.yaml:1:1: found cases without a card" in result.output
+    assert "Nothing was changed: the check must pass first." in result.output
+
+
 def test_sound_cards_are_counted() -> None:
     result = CliRunner().invoke(main, ["check", "--cards", str(SMALL)])
     assert result.exit_code == 0, result.output

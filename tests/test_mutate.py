@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from cds_service.cli import main
@@ -57,10 +56,9 @@ def test_what_poor_cases_do_not_notice_is_listed_with_its_place(cards: Path) -> 
     assert [line for line in result.output.splitlines() if line.startswith(place) and " less" in line]
 
 
-def test_cases_are_not_touched_and_nothing_stays_changed(cards: Path) -> None:
+def test_nothing_stays_changed(cards: Path) -> None:
     first, second = mutate(cards, CARD), mutate(cards, CARD)
     assert first == second
-    assert yaml.safe_load((cards / "metabolic" / f"{CARD}.yaml").read_text(encoding="utf-8"))["id"] == CARD
 
 
 def test_an_unknown_card_is_refused() -> None:
@@ -84,4 +82,4 @@ def test_changes_of_every_kind_are_made(changes: set[str], words: str) -> None:
 
 def test_shared_places_are_changed_too() -> None:
     result = mutate(Path("tests/knowledge/small_cards"), SHARED)
-    assert result.made > 0
+    assert result.made > len(result.survived)

@@ -44,8 +44,14 @@ def test_every_card_has_a_page_with_all_it_decides(written: dict[str, str], know
 
 
 def test_the_command_writes_the_pages_and_removes_those_of_cards_that_are_gone(tmp_path: Path) -> None:
-    (tmp_path / "gone.md").write_text("x")
+    (tmp_path / "gone.md").write_text((DOCS / "README.md").read_text(encoding="utf-8"))
+    (tmp_path / "of-somebody-else.md").write_text("x")
     small = Path("tests/knowledge/small_cards")
     result = CliRunner().invoke(main, ["pages", "--into", str(tmp_path), "--cards", str(small)])
     assert result.exit_code == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"README.md", "low-potassium.md", "workup.md"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "README.md",
+        "low-potassium.md",
+        "workup.md",
+        "of-somebody-else.md",
+    }

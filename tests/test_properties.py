@@ -45,6 +45,20 @@ WORSE: Final[list[tuple[str, str, str, str, float, float]]] = [
     ("qt-drug-low-electrolyte", "potassium", DOWN, "mmol/L", 1.5, 5.0),
 ]  # fmt: skip
 """Card, result, which way is worse, its unit, and the range that is tried."""
+WITH: Final[dict[str, dict[str, str]]] = {
+    "qt-drug-low-electrolyte": {"qt-known-risk": "yes"},
+    "hyperthyroidism": LEG,
+    "diabetes-poor-control": {**LEG, "diabetes": "yes"},
+    "diuretic-hypokalemia-digoxin": {"digoxin": "yes"},
+    "statin-muscle-symptoms": {"statin": "simvastatin 20 mg daily, 40 days ago", "myalgia": "yes, 3 days ago"},
+    "pad-evaluation": {"claudication": "yes, 3 days ago"},
+    "b12-deficiency": LEG,
+    "hypothyroidism": LEG,
+    "myopathy-evaluation": LEG,
+    "cholesterol-high": LEG,
+    "iron-deficiency": LEG,
+}
+"""What a card needs beside the value."""
 UNRELATED: Final[dict[str, dict[str, Any]]] = {
     "conditions": {
         "resourceType": "Condition", "onsetDateTime": "2026-11-01",
@@ -112,9 +126,18 @@ def test_a_worse_value_never_gives_a_milder_card(
     found = []
     for value in (first, second):
         facts = {name: "yes" if "order of" in name else "yes, 3 days ago" for name in context}
+        facts |= WITH.get(card, {})
         facts[group] = f"{value} {unit}, {days} days ago"
         found.append(severity(asked.outcomes(asked.request(facts, gender=gender))[card]))
     assert found[0] <= found[1], f"{first} {unit} then {second} {unit}"
+
+
+@pytest.mark.parametrize(("card", "group", "direction", "unit", "low", "high"), WORSE)
+def test_the_worst_value_gives_each_of_these_cards(
+    asked: Asked, card: str, group: str, direction: str, unit: str, low: float, high: float
+) -> None:
+    facts = {**WITH.get(card, {}), group: f"{low if direction == DOWN else high} {unit}, 0 days ago"}
+    assert severity(asked.outcomes(asked.request(facts))[card]) > 0
 
 
 def groups_with_units(knowledge: Knowledge) -> list[tuple[ResultGroup, str]]:

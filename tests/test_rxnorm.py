@@ -154,6 +154,24 @@ def test_a_row_of_another_shape_is_refused_with_its_line(release: Path, cards: P
     assert f"RXNREL.RRF:{len(RELATIONS) * 2 + 2}: found 3 columns; expected 16" in result.output
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "says"),
+    [("RXNCONSO.RRF", b"\xff|\n", "no UTF-8"), ("RXNCONSO.RRF", b"C1|" + b"|" * 17 + b"\n", "expected a number")],
+)
+def test_rows_that_make_no_sense_are_refused(release: Path, cards: Path, name: str, row: bytes, says: str) -> None:
+    path = release / "rrf" / name
+    path.write_bytes(path.read_bytes() + row)
+    result = run(release, cards)
+    assert result.exit_code == 1
+    assert says in result.output
+
+
+def test_a_broken_table_of_before_is_replaced(release: Path, cards: Path) -> None:
+    (cards / "codes" / RELEASE).write_text("half a table")
+    assert run(release, cards).exit_code == 0
+    assert table(cards)["91001", "statin"]
+
+
 def test_a_release_of_another_source_is_refused(release: Path, cards: Path) -> None:
     path = release / "rrf" / "RXNCONSO.RRF"
     path.write_text(_concept("1", "MTHSPL", "IN", "x"))

@@ -230,7 +230,7 @@ def test_cards_stand_by_indicator_then_by_priority(asked: Asked) -> None:
 
 def test_on_order_hooks_what_speaks_of_the_draft_comes_first(asked: Asked) -> None:
     facts = {**CRITICAL, "statin": "simvastatin 40 mg daily, 99 days ago"}
-    sent = asked.request(facts, hook="order-sign", drafts={"statin-interacting": "clarithromycin 500 mg daily"})
+    sent = asked.request(facts, hook="order-sign", drafts={"statin-interacting": "gemfibrozil 600 mg daily"})
     cards = [id_of(card) for card in asked.checked(sent)["cards"]]
     assert cards == ["statin-interaction", FOLDED]
 

@@ -24,6 +24,7 @@ from cds_service.chart.reports import ReportDates
 from cds_service.chart.results import ResultReader
 from cds_service.chart.sent import RawResources
 from cds_service.chart.subject import Subject, name_of, sole_patient
+from cds_service.chart.versions import DISPUTED
 from cds_service.fhir.read import Reading, Sent, Unreadable, nothing_read, read
 from cds_service.fhir.resources import Condition, DiagnosticReport, Encounter, Entry, Observation, Patient, Specimen
 from cds_service.fhir.uncertain import DAY, Interval
@@ -114,7 +115,7 @@ def build_chart(
         skipped=reading.skipped,
         raw=RawResources([sent for sent in prefetch.values() if sent is not None], draft_orders),
     )
-    subject = Subject(patient_id, reading.entries[Patient], chart.raw, server)
+    subject = Subject(patient_id, reading.entries[Patient], server)
     _fill(chart, codes, subject, reading, drafted, encounter_id)
     return chart
 
@@ -134,7 +135,7 @@ def read_bundle_chart(
     if patient_id is None:
         patient_id = sole_patient(reading) or ""
     chart = Chart(now=now, hook=hook, patient_id=patient_id, skipped=reading.skipped, raw=RawResources([raw]))
-    _fill(chart, codes, Subject(patient_id, reading.entries[Patient], chart.raw), reading, nothing_read(), encounter_id)
+    _fill(chart, codes, Subject(patient_id, reading.entries[Patient]), reading, nothing_read(), encounter_id)
     return chart
 
 
@@ -174,7 +175,11 @@ def _fill(
     chart.drafts = [*medications.placed, *map(name_of, work.placed)]
     chart.foreign = subject.foreign
     person_wrong = [Unreadable(f"Patient/{chart.patient_id}", person.wrong)] if person.wrong else []
-    disputed = [Unreadable(name, "versions of it differ, and none is marked as newer") for name in subject.disputed]
+    keys = {record.type: record.key for record in codes.records.values()}
+    disputed = [
+        Unreadable(name, DISPUTED, keys.get(name.partition("/")[0]))
+        for name in dict.fromkeys(map(name_of, subject.disputed))
+    ]
     chart.unreadable = [*person_wrong, *disputed, *results.unreadable, *findings.unreadable, *work.unreadable]
     _name_failures(chart, codes, reading, drafted)
 

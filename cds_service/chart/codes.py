@@ -214,9 +214,10 @@ class Codes(Struct, frozen=True, kw_only=True, dict=True):
     def hit_of(self, coding: Coding) -> Hit | None:
         """What an Observation with this coding is, None when it is nothing of ours."""
         systems = self.observations.get((coding.code or "").strip())
-        if systems is None or not coding.system:
+        system = coding.system or ""
+        if systems is None or not system.strip():
             return None
-        return systems.get(coding.system) or systems.get(plain_system(coding.system))
+        return systems.get(system) or systems.get(plain_system(system))
 
     def groups_of(self, code: str) -> set[str]:
         """The result groups that a code names in one system or another."""

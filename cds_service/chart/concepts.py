@@ -14,6 +14,8 @@ from cds_service.fhir.resources import CodeableConcept
 _SNOMED: Final = SYSTEMS["snomed"][0]
 _ICD10CM: Final = frozenset(SYSTEMS["icd10cm"])
 _REMEMBERED: Final = 10_000
+BARE: Final = "a code without its system"
+"""Why something with a code of ours cannot be read."""
 _LONG: Final = 200
 """Longer texts than this are not kept in memory."""
 
@@ -98,7 +100,8 @@ class ConceptTable:
     def lacks_system(self, concept: CodeableConcept | None) -> bool:
         """Whether a code of ours came without the system that would say what it means."""
         codings = concept.coding if concept is not None else None
-        return any(not coding.system and (coding.code or "").strip() in self.codes for coding in codings or ())
+        bare = [coding.code or "" for coding in codings or () if not (coding.system or "").strip()]
+        return any(code.strip() in self.codes for code in bare)
 
     def named_by_words(self, concept: CodeableConcept) -> Meaning:
         """The groups that the text or a display of a concept means, whatever its codes.

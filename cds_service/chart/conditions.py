@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from cds_service.chart.answers import concepts_in, is_present, keys_of
 from cds_service.chart.codes import Codes
-from cds_service.chart.concepts import Named
+from cds_service.chart.concepts import BARE, Named
 from cds_service.chart.items import Date, Finding, Side
 from cds_service.chart.moment import Moment, period_end, period_start
 from cds_service.chart.subject import name_of
@@ -61,7 +61,7 @@ class FindingReader:
                 except ValueError as error:
                     self.unreadable.append(Unreadable(reference, str(error)))
             elif self._codes.concepts.lacks_system(condition.code):
-                self.unreadable.append(Unreadable(name_of(entry), "a code without its system"))
+                self.unreadable.append(Unreadable(name_of(entry), BARE, "conditions"))
 
     def _condition(self, condition: Condition, reference: str, named: tuple[Named, ...]) -> None:
         if _codes(condition.verificationStatus) & _REFUSED:

@@ -53,7 +53,7 @@ class MedicationReader:
     def read(self, subject: Subject) -> None:
         """Read the drafts and what is on the chart; a draft replaces the order of the same id."""
         entries = self._reading.entries
-        for entry in subject.own(self._drafted.entries[MedicationRequest]):
+        for entry in subject.own(self._drafted.entries[MedicationRequest], drafts=True):
             self.placed.append(name_of(entry))
             self._request(entry.resource, name_of(entry), draft=True)
         placed = self.placed

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cds_service.chart.codes import Codes, Hit, Means
-from cds_service.chart.concepts import plain_system
+from cds_service.chart.concepts import BARE, plain_system
 from cds_service.chart.conditions import FindingReader
 from cds_service.chart.haemolysis import Signs
 from cds_service.chart.moment import Moment
 from cds_service.chart.results import ResultReader
 from cds_service.chart.subject import Subject, name_of
+from cds_service.chart.versions import DISPUTED
+from cds_service.fhir.read import Unreadable
 from cds_service.fhir.resources import CodeableConcept, Entry, Observation
 from cds_service.fhir.uncertain import Unknown
 
@@ -36,6 +38,9 @@ class ObservationReader:
         read_result = self._results.read
         horizon = self._results.cutoffs
         met = self._codes.met
+        if len({entry.resource.id for entry in entries if entry.resource is not None}) < len(entries):
+            entries = subject.own(entries)
+        disputed = {id(entry.resource) for entry in subject.disputed}
         for entry in entries:
             observation: Any = entry.resource
             of = observation.subject
@@ -55,6 +60,12 @@ class ObservationReader:
             else:
                 means = self._meaning(concept)
             hit = means.hit
+            if disputed and hit is not None and id(observation) in disputed:
+                if hit.result is not None:
+                    self._results.refuse(observation, entry, {hit.result.group}, DISPUTED, named=False)
+                else:
+                    self._findings.unreadable.append(Unreadable(name_of(entry), DISPUTED, "conditions"))
+                continue
             if hit is not None and hit.is_result:
                 text = observation.effectiveDateTime
                 if text is not None and hit.group in horizon and text < horizon[hit.group] and len(text) > 9:
@@ -62,9 +73,17 @@ class ObservationReader:
                 read_result(observation, entry, hit)
                 continue
             if means.bare is not None:
-                self._results.refuse(observation, entry, self._codes.groups_of(means.bare))
+                self._refuse_bare(observation, entry, means.bare)
             if hit is not None:
                 self._other(entry, observation, hit)
+
+    def _refuse_bare(self, observation: Observation, entry: Entry, code: str) -> None:
+        """A code of ours without its system: of results nobody can tell the group's value, else any finding."""
+        groups = self._codes.groups_of(code)
+        if groups:
+            self._results.refuse(observation, entry, groups, BARE)
+        elif code.strip() in self._codes.concepts.codes:
+            self._findings.unreadable.append(Unreadable(name_of(entry), BARE, "conditions"))
 
     def _meaning(self, concept: CodeableConcept) -> Means:
         """What the code of an Observation means: by the first coding of ours, else by its words."""
@@ -73,7 +92,7 @@ class ObservationReader:
         for coding in concept.coding or ():
             systems = table.get((coding.code or "").strip())
             if systems is not None and coding.code is not None:
-                if not coding.system:
+                if not coding.system or not coding.system.strip():
                     bare = coding.code
                     continue
                 hit = systems.get(coding.system) or systems.get(plain_system(coding.system))

@@ -36,7 +36,7 @@ class OrderReader:
 
     def read(self, subject: Subject, reading: Reading, drafted: Reading) -> None:
         """Read the drafts and what is on the chart; a draft replaces the order of the same id."""
-        self.placed = subject.own(drafted.entries[ServiceRequest])
+        self.placed = subject.own(drafted.entries[ServiceRequest], drafts=True)
         names = {name_of(entry) for entry in self.placed} - {"ServiceRequest"}
         for entry in self.placed:
             self._order(entry, "draft")

@@ -112,16 +112,19 @@ class ResultReader:
             result.preliminary = True
             self._preliminary[group.group].append((last, -hit.poc, result))
 
-    def refuse(self, observation: Observation, entry: Entry, groups: set[str]) -> None:
-        """Note an Observation whose code has no system: it may be a result of `groups`, or of none of ours."""
+    def refuse(
+        self, observation: Observation, entry: Entry, groups: set[str], reason: str, *, named: bool = True
+    ) -> None:
+        """Note an Observation that cannot be used for a reason, though it may be a result of `groups`."""
         if observation.status in _NO_RESULT:
             return
-        reference, reason = name_of(entry), "a code without its system"
+        reference = name_of(entry)
         try:
             date: Date = self._date(observation, entry)
         except ValueError:
             date = None
-        self.unreadable.append(Unreadable(reference, reason))
+        if named:
+            self.unreadable.append(Unreadable(reference, reason))
         for group in sorted(groups):
             self._fail(self._codes.results[group], observation, reference, reason, date)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cds_service.chart.sent import RawResources
-from cds_service.fhir.read import Reading, resource_in
+from cds_service.chart.versions import newer
+from cds_service.fhir.read import Reading
 from cds_service.fhir.references import base_of, parse_reference, relative, server_of
 from cds_service.fhir.resources import Entry, Patient, Reference
 
@@ -19,12 +19,9 @@ class Subject:
     are the same when host, port and path are: a proxy that ends TLS writes http where the client says https.
     """
 
-    def __init__(
-        self, patient_id: str, patients: Iterable[Entry], raw: RawResources, server: str | None = None
-    ) -> None:
+    def __init__(self, patient_id: str, patients: Iterable[Entry], server: str | None = None) -> None:
         self._id = patient_id
-        self._raw = raw
-        self.disputed: list[str] = []
+        self.disputed: list[Entry] = []
         self._bases = {server_of(server)} if server else set()
         self.accepted: set[str | None] = {None}
         self.patient: Patient | None = None
@@ -36,7 +33,9 @@ class Subject:
             if resource.id != patient_id and not _last(entry.fullUrl, patient_id):
                 self.foreign.append(name_of(entry))
                 continue
-            self.patient = self.patient or resource
+            known = Entry(self.patient) if self.patient is not None else entry
+            newest = self._newer(known, entry).resource
+            self.patient = newest if isinstance(newest, Patient) else resource
             base = base_of(entry.fullUrl)
             if base:
                 self._bases.add(server_of(base))
@@ -64,9 +63,10 @@ class Subject:
             return True
         return False
 
-    def own(self, entries: list[Entry]) -> list[Entry]:
-        """The entries of one type that are this patient's, each resource once; those of others are named in
-        `foreign`, those of which two versions differ and neither says that it is newer in `disputed`.
+    def own(self, entries: list[Entry], *, drafts: bool = False) -> list[Entry]:
+        """The entries of one type that are this patient's, each resource once, in its newest version; those of others
+        are named in `foreign`, those of which versions differ and none is certainly newer in `disputed`. Draft orders
+        that differ are all kept: each of them is being placed.
         """
         accepted = self.accepted
         seen: dict[str, int] = {}
@@ -80,18 +80,21 @@ class Subject:
                 if resource.id is not None:
                     seen[resource.id] = len(found)
                 found.append(entry)
-            elif resource != found[seen[resource.id]].resource:
-                found[seen[resource.id]] = self._newest(entry, found[seen[resource.id]])
+            elif drafts and resource != found[seen[resource.id]].resource:
+                found.append(entry)
+            elif not drafts:
+                place = seen[resource.id]
+                found[place] = self._newer(found[place], entry)
         return found
 
-    def _newest(self, entry: Entry, first: Entry) -> Entry:
-        name = name_of(entry)
-        raw, certain = self._raw.newest(name)
-        if raw is None:
-            return first  # a draft order that stands twice
-        if not certain and name not in self.disputed:
-            self.disputed.append(name)
-        return Entry(resource_in(raw), entry.fullUrl)
+    def _newer(self, first: Entry, second: Entry) -> Entry:
+        if first.resource is None or second.resource is None:
+            return first if second.resource is None else second
+        resource, certain = newer(first.resource, second.resource)
+        chosen = first if resource is first.resource else second
+        if not certain:
+            self.disputed.append(chosen)
+        return chosen
 
 
 def name_of(entry: Entry) -> str:

@@ -129,11 +129,6 @@ def read_contained(raw: Deferred, fragment: str) -> Resource | None:
     return None
 
 
-def resource_in(raw: bytes) -> Resource | None:
-    """What a resource decodes to; None when it cannot be read."""
-    return decode(raw).resource
-
-
 def resources_of(raw: Raw | bytes) -> Iterator[tuple[str, bytes]]:
     """The reference (`MedicationRequest/m1`) and the bytes of each resource, exactly as they were sent."""
     try:

@@ -81,9 +81,10 @@ class Annotation(Struct, gc=False):
 
 
 class Resource(Struct, gc=False, tag_field="resourceType"):
-    """What all resources have."""
+    """What all resources have. `meta` tells versions apart."""
 
     id: str | None = None
+    meta: Deferred = UNSET
 
 
 class OfPatient(Resource, gc=False):

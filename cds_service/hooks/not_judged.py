@@ -7,9 +7,10 @@ from typing import Final
 
 from cds_service.evaluate import Judgement, Outcome
 from cds_service.explain import missing
+from cds_service.knowledge.card import INDICATORS
 
-_TITLES: Final = 6
-"""So many cards a line names; `explain` names them all."""
+_TITLES: Final = 8
+"""So many cards a line names, those that could be most urgent first; `explain` names them all."""
 _PATIENT: Final = {"Patient.birthDate": "the date of birth", "Patient.gender": "the sex"}
 
 
@@ -19,13 +20,18 @@ def not_judged(judgement: Judgement) -> list[str]:
     if not judgement.doubts and known:
         return []
     causes: dict[tuple[str, str], list[str]] = {}
-    for outcome in judgement.outcomes:
+    for outcome in sorted(judgement.outcomes, key=_urgency):
         if outcome.not_for or (known and not _touches_doubt(outcome, judgement)):
             continue
         for cause in _causes(outcome, judgement):
             causes.setdefault(cause, []).append(outcome.card.title)
     lines = [_line(*cause, list(dict.fromkeys(titles))) for cause, titles in causes.items()]
     return sorted(lines, key=lambda line: ("flagged" not in line, line))  # what the laboratory flagged comes first
+
+
+def _urgency(outcome: Outcome) -> tuple[int, int]:
+    """What a card could be at worst, then its priority."""
+    return INDICATORS.index(outcome.card.tiers[0][0]), outcome.card.priority
 
 
 def _causes(outcome: Outcome, judgement: Judgement) -> Iterator[tuple[str, str]]:

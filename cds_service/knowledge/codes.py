@@ -33,9 +33,9 @@ RELEASE: Final = "rxnorm_release.csv"
 _SYSTEMS: Final = ("snomed", "loinc", "icd10cm", "act-class")
 
 
-def load_codes(folder: Path, problems: Problems) -> Codes:
+def load_codes(folder: Path, problems: Problems, *, release: bool = True) -> Codes:
     """All code groups of a folder. Mistakes are added to `problems`, each with its place; what has none is still
-    read.
+    read. Without `release` the table of products that was built from one is left out.
     """
     results, files = read_results(folder / "results", problems)
     nodes = _groups(folder, ("findings.yaml", "conditions.yaml"), problems)
@@ -70,7 +70,7 @@ def load_codes(folder: Path, problems: Problems) -> Codes:
         findings=findings,
         medications=medications,
         local_forms=local_forms,
-        products=_products(folder, medications, problems),
+        products=_products(folder, medications, problems, release=release),
         orders=ordered,
         panels=panels,
         encounters=visits,
@@ -79,10 +79,12 @@ def load_codes(folder: Path, problems: Problems) -> Codes:
     )
 
 
-def _products(folder: Path, groups: Mapping[str, DrugGroup], problems: Problems) -> tuple[Product, ...]:
+def _products(
+    folder: Path, groups: Mapping[str, DrugGroup], problems: Problems, *, release: bool
+) -> tuple[Product, ...]:
     """The products of a release where it was read (`cds-service rxnorm`); of the starter table what that lacks."""
-    release = folder / RELEASE
-    current = read_products(release, groups, problems) if release.is_file() else ()
+    table = folder / RELEASE
+    current = read_products(table, groups, problems) if release and table.is_file() else ()
     known = {row.rxcui for row in current}
     starter = read_products(folder / "rxnorm_starter.csv", groups, problems)
     return (*current, *(row for row in starter if row.rxcui not in known))

@@ -128,6 +128,10 @@ def _check_named_cards(shared: Node, nodes: Mapping[Path, Node], known: set[str]
         into = node.get("merge_into")
         if into is not None and not into.is_among(known):
             problems.unknown(into, "card", "the id of a card")
+        elif into is not None:
+            target = next(one for path, one in nodes.items() if path.stem == into.value)
+            if target.get("merge_into") is not None or "merged" not in str((target.get("detail") or target).value):
+                problems.add(into, f"'{into.value}'", "a card that is no line itself and whose detail lists 'merged'")
 
 
 def _order(cards: Mapping[str, Card], problems: Problems) -> tuple[Card, ...]:

@@ -151,7 +151,8 @@ class _Maker:
             days = rng.choice((-1, 0, 1, rng.randint(-400, 400)))
             born = _years_before(NOW_TIME.date(), years) + timedelta(days=days)
             patient["birthDate"] = f"{min(born, NOW_TIME.date())}"[: rng.choice((10, 10, 10, 10, 7, 4))]
-        person = read_patient(Patient(**patient), MOMENT)
+        known = Patient(gender=patient.get("gender"), birthDate=patient.get("birthDate"))
+        person = read_patient(known, MOMENT)
         given = {GENDER: person.gender, AGE_IN_YEARS: person.age_years, AGE_IN_MONTHS: person.age_months}
         return given, patient
 
