@@ -12,6 +12,7 @@ from cds_service.chart.drugs import Drug, Recognised
 from cds_service.chart.items import Date, Medication
 from cds_service.chart.moment import Moment, last, period_end, period_start
 from cds_service.chart.subject import Subject, name_of
+from cds_service.chart.versions import newer
 from cds_service.fhir.read import Reading, read_contained
 from cds_service.fhir.references import relative
 from cds_service.fhir.resources import (
@@ -197,9 +198,9 @@ def _resources(reading: Reading) -> dict[str, MedicationResource]:
     found: dict[str, MedicationResource] = {}
     for entry in reading.entries[MedicationResource]:
         if isinstance(entry.resource, MedicationResource):
-            found[f"Medication/{entry.resource.id}"] = entry.resource
-            if entry.fullUrl:
-                found[entry.fullUrl] = entry.resource
+            for name in (f"Medication/{entry.resource.id}", *([entry.fullUrl] if entry.fullUrl else [])):
+                newest = newer(found.get(name, entry.resource), entry.resource)[0]
+                found[name] = newest if isinstance(newest, MedicationResource) else entry.resource
     return found
 
 

@@ -119,3 +119,15 @@ def test_a_draft_comes_before_the_same_order_as_it_is_stored() -> None:
     }  # fmt: skip
     found = chart(stored, drafts=[{**stored, "status": "draft"}])
     assert json.loads(found.raw["MedicationRequest/m1"])["status"] == "draft"
+
+
+def test_the_newest_version_of_a_medication_names_the_drug() -> None:
+    order = {
+        "resourceType": "MedicationRequest", "id": "m1", "status": "active", "intent": "order",
+        "subject": {"reference": "Patient/p1"}, "authoredOn": ago(1),
+        "medicationReference": {"reference": "Medication/d1"},
+    }  # fmt: skip
+    old = {"resourceType": "Medication", "id": "d1", "code": {"text": "paracetamol"}, "meta": {"versionId": "1"}}
+    new = {**old, "code": {"text": "furosemide"}, "meta": {"versionId": "2"}}
+    for sent in permutations([old, new]):
+        assert "loop" in chart(order, *sent).medications
