@@ -113,8 +113,8 @@ class Interval:
         if isinstance(other, Unknown):
             return UNKNOWN
         lo, hi, lo_open, hi_open = _ends(other)
-        products = [
-            (_product(a, b), a_open or b_open)
+        products = [  # a zero that belongs to one of them is reached whatever the other is
+            (_product(a, b), (a_open or b_open) and not (a == 0 and not a_open) and not (b == 0 and not b_open))
             for a, a_open in ((self.lo, self.lo_open), (self.hi, self.hi_open))
             for b, b_open in ((lo, lo_open), (hi, hi_open))
         ]

@@ -56,6 +56,12 @@ def test_a_sum_or_product_of_intervals_holds_that_of_their_numbers(
     assert holds(compute(second, one), compute(second, first)), (second, one)
 
 
+def test_zero_times_an_open_interval_is_zero() -> None:
+    around_zero = Interval(-1.0, 1.0, lo_open=True, hi_open=True)
+    for product in (around_zero * 0.0, 0.0 * around_zero):
+        assert holds(product, 0.0)
+
+
 @settings(deadline=None)
 @given(data=st.data(), first=EIGHTHS, second=EIGHTHS.filter(bool))
 def test_a_ratio_of_intervals_holds_that_of_their_numbers(data: st.DataObject, first: float, second: float) -> None:
