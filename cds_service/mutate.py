@@ -185,10 +185,7 @@ def _compile(card: Card, names: Iterable[s.Named], allocate: Any) -> None:
                 part.run, part.reached = s.not_compiled, None
     for named in names:
         compile_definition(named, allocate)
-    conditions = [card.population, *(condition for _, condition in card.tiers)]
-    conditions += [unless.when for unless in card.unless] + [lower.when for lower in card.lower]
-    conditions += [condition for offer in card.offers for _, condition in offer.members if condition is not None]
-    for condition in conditions:
+    for condition in card.conditions:
         for part in s.walk(condition):
             part.reached = None
         compile_expression(condition, allocate)

@@ -127,6 +127,13 @@ class Card:
     path: Path
 
     @property
+    def conditions(self) -> list[Expression]:
+        """All conditions of the card itself: population, tiers, exceptions, suggestions; definitions not among them."""
+        found = [self.population, *(condition for _, condition in self.tiers)]
+        found += [unless.when for unless in self.unless] + [lower.when for lower in self.lower]
+        return found + [when for offer in self.offers for _, when in offer.members if when is not None]
+
+    @property
     def guidelines(self) -> tuple[str, ...]:
         """The ids of the guidelines that the card's thresholds rest on, each once, in the order of the file."""
         return tuple(dict.fromkeys(id_ for ids in self.sources.values() for id_ in ids))

@@ -162,10 +162,8 @@ def _dosed(cards: Mapping[str, Card], shared: Mapping[str, Named]) -> frozenset[
     """The facts of which a condition or definition asks the dose."""
     expressions = [named.expression for named in shared.values() if named.expression is not None]
     for card in cards.values():
-        expressions += [card.population, *(condition for _, condition in card.tiers)]
-        expressions += [unless.when for unless in card.unless] + [lower.when for lower in card.lower]
+        expressions += card.conditions
         expressions += [named.expression for named in card.names.values() if named.expression is not None]
-        expressions += [condition for offer in card.offers for _, condition in offer.members if condition is not None]
     return frozenset(
         named.fact
         for expression in expressions
