@@ -24,6 +24,8 @@ class RawResources(Mapping[str, bytes]):
         if self._found is None:
             self._found = _sole(self._sent)
             if self._drafts is not None:
+                for reference, _ in resources_of(_raw(self._drafts)):
+                    self._found.pop(reference, None)
                 self._found.update(_sole([self._drafts]))
         return self._found
 
@@ -37,11 +39,15 @@ class RawResources(Mapping[str, bytes]):
         return len(self._all())
 
 
+def _raw(sent: Sent | Raw | bytes) -> Raw | bytes:
+    return sent.raw if isinstance(sent, Sent) else sent
+
+
 def _sole(sent: Iterable[Sent | Raw | bytes]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     several: set[str] = set()
     for one in sent:
-        for reference, raw in resources_of(one.raw if isinstance(one, Sent) else one):
+        for reference, raw in resources_of(_raw(one)):
             if found.setdefault(reference, raw) != raw:
                 several.add(reference)
     return {reference: raw for reference, raw in found.items() if reference not in several}

@@ -110,6 +110,7 @@ def test_drafts_under_one_id_are_all_being_placed() -> None:
     for drafts in permutations([one, other]):
         found = chart(drafts=list(drafts))
         assert set(found.medications) >= {"digoxin", "loop"}
+        assert "MedicationRequest/m1" not in chart({**one, "status": "active"}, drafts=list(drafts)).raw
 
 
 def test_a_draft_comes_before_the_same_order_as_it_is_stored() -> None:
