@@ -16,6 +16,7 @@ from cds_service.fhir.dates import milliseconds
 from cds_service.hooks.call import chart_of
 from cds_service.hooks.cards import CardWriter
 from cds_service.hooks.errors import Refused
+from cds_service.hooks.prefetch import require_prefetch
 from cds_service.hooks.request import read_request
 from cds_service.knowledge.cases import NOW, Case, cases_path, read_cases, request_body
 from cds_service.knowledge.knowledge import Knowledge
@@ -61,7 +62,9 @@ def _services(knowledge: Knowledge) -> dict[str, Service]:
 def chart_of_case(case: Case, knowledge: Knowledge) -> Chart:
     """The chart of a case, by way of the request that a client would send. Raises Refused."""
     service = _services(knowledge)[case.hook]
-    return chart_of(read_request(request_body(case, service), service), knowledge.codes, _NOW)
+    request = read_request(request_body(case, service), service)
+    require_prefetch(request.prefetch, service)
+    return chart_of(request, knowledge.codes, _NOW)
 
 
 def run_case(case: Case, knowledge: Knowledge) -> list[Failure]:

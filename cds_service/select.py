@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from cds_service.chart.items import Finding, Undecided
 from cds_service.evaluate import Judgement, Outcome, keeps_own_card
 from cds_service.fhir.uncertain import UNKNOWN, instants
+from cds_service.history import NOTHING, History, stays_away
 from cds_service.knowledge.card import INDICATORS, Indicator
 
 Kind = Literal["shown", "merged", "withheld", "suppressed", "quiet", "unknown", "not-applicable"]
@@ -70,8 +71,9 @@ class Selection:
     placements: dict[str, Placement]
 
 
-def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Selection:
-    """The cards of a response; `history` says, by card id, why one that holds is withheld now (a recent override).
+def select(judgement: Judgement, history: History = NOTHING) -> Selection:
+    """The cards of a response. `history` is what this patient's clinicians were shown before and how they answered: a
+    finding that was overridden lately is withheld. A card that others are lines of comes back with the first new line.
 
     When something urgent has silenced the card that would take in a milder finding, that finding gets no card of its
     own beside the urgent one.
@@ -79,11 +81,12 @@ def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Se
     placements: dict[str, Placement] = {}
     candidates: list[Outcome] = []
     for outcome in judgement.outcomes:
-        placement = _set_aside(outcome, judgement.chart.hook, history or {})
+        placement = _set_aside(outcome, judgement.chart.hook)
         if placement is None:
             candidates.append(outcome)
         else:
             placements[outcome.card.id] = placement
+    candidates = _new_to(candidates, history, judgement, placements)
     candidates.sort(key=lambda outcome: _rank(outcome, judgement))
     shown = _merge(candidates, placements)
     carriers = frozenset(card.merge_into for card in judgement.knowledge.order if card.merge_into is not None)
@@ -94,6 +97,23 @@ def select(judgement: Judgement, history: Mapping[str, str] | None = None) -> Se
     for one in beside:
         _name_in_last(one, cards, placements, "there is no room beside an urgent card; the last card names it")
     return Selection(cards, placements)
+
+
+def _new_to(
+    candidates: list[Outcome], history: History, judgement: Judgement, placements: dict[str, Placement]
+) -> list[Outcome]:
+    """The candidates that history does not keep away; the others are withheld."""
+    if not history.showings:
+        return candidates
+    now, cards = judgement.chart.now, judgement.knowledge.cards
+    reasons = {outcome.card.id: stays_away(outcome, history, now, cards) for outcome in candidates}
+    lines = [outcome for outcome in candidates if not reasons[outcome.card.id] and not keeps_own_card(outcome)]
+    for into in {outcome.card.merge_into for outcome in lines}:
+        reasons[str(into)] = ""
+    for outcome in candidates:
+        if reasons[outcome.card.id]:
+            placements[outcome.card.id] = Placement("withheld", reasons[outcome.card.id])
+    return [outcome for outcome in candidates if not reasons[outcome.card.id]]
 
 
 def _into(one: Shown) -> str | None:
@@ -111,7 +131,7 @@ def _name_in_last(one: Shown, cards: list[Shown], placements: dict[str, Placemen
         cards[-1].also.append(outcome)
 
 
-def _set_aside(outcome: Outcome, hook: str, history: Mapping[str, str]) -> Placement | None:
+def _set_aside(outcome: Outcome, hook: str) -> Placement | None:
     card = outcome.card
     if outcome.not_for:
         return Placement("not-applicable", outcome.not_for)
@@ -123,8 +143,6 @@ def _set_aside(outcome: Outcome, hook: str, history: Mapping[str, str]) -> Place
         return Placement("withheld", f"it waits for codes of {', '.join(card.waits_for)}")
     if hook == "order-select" and INDICATORS.index(outcome.indicator or "info") > INDICATORS.index(card.order_select):
         return Placement("withheld", f"while orders are chosen, it is shown from {card.order_select} on")
-    if card.id in history:
-        return Placement("withheld", history[card.id])
     return None
 
 

@@ -12,6 +12,7 @@ from patients import NOW_MS, request
 from cds_service.app import create_app
 from cds_service.config import read_config
 from cds_service.explain_requests import explained
+from cds_service.history import NOTHING, History
 from cds_service.hooks.call import answer
 from cds_service.hooks.cards import CardWriter
 from cds_service.knowledge.card import INDICATORS
@@ -60,10 +61,10 @@ class Asked:
         body: dict[str, Any] = answered.get_json()
         return body
 
-    def outcomes(self, sent: Mapping[str, Any], history: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    def outcomes(self, sent: Mapping[str, Any], history: History = NOTHING) -> dict[str, dict[str, Any]]:
         """What became of each card, by id."""
         body = json.dumps(sent).encode()
-        found = answer(self.knowledge, f"leg-weakness-{sent['hook']}", body, self.now, history)
+        found = answer(self.knowledge, f"leg-weakness-{sent['hook']}", body, self.now, recall=lambda _: history)
         return {one["card"]: one for one in explained(found, self.knowledge)["outcomes"]}
 
     def cards(self, facts: Mapping[str, str | Sequence[str]], **about: Any) -> dict[str, dict[str, Any]]:

@@ -12,9 +12,11 @@ LAYERS = {
     "knowledge": {"fhir", "chart"},
     "evaluate": {"fhir", "chart", "knowledge"},
     "explain": {"fhir", "chart", "knowledge", "evaluate"},
-    "select": {"fhir", "chart", "knowledge", "evaluate"},
-    "store": {"hooks"},
-    "hooks": {"fhir", "chart", "knowledge", "evaluate", "explain", "select"},
+    "history": {"fhir", "chart", "knowledge", "evaluate"},
+    "select": {"fhir", "chart", "knowledge", "evaluate", "history"},
+    "store": {"hooks", "history", "knowledge", "fhir"},
+    "hooks": {"fhir", "chart", "knowledge", "evaluate", "explain", "history", "select", "outgoing"},
+    "outgoing": set(),
 }
 OUTSIDE = {"flask", "sqlalchemy", "requests", "gunicorn", "werkzeug"}
 
@@ -48,7 +50,7 @@ def test_a_layer_imports_only_the_layers_below_it(layer: str) -> None:
                 assert parts[1] in LAYERS[layer] | {layer}, f"{path.name} imports {name}"
 
 
-@pytest.mark.parametrize("layer", ["fhir", "chart", "knowledge", "evaluate", "explain", "select"])
+@pytest.mark.parametrize("layer", ["fhir", "chart", "knowledge", "evaluate", "explain", "history", "select"])
 def test_the_core_reaches_for_nothing_outside(layer: str) -> None:
     for path in files_of(layer):
         assert not {name.split(".")[0] for name in imported(path)} & OUTSIDE, path.name

@@ -235,13 +235,6 @@ def test_on_order_hooks_what_speaks_of_the_draft_comes_first(asked: Asked) -> No
     assert cards == ["statin-interaction", FOLDED]
 
 
-def test_what_history_withholds_is_told_with_its_reason(asked: Asked) -> None:
-    sent = asked.request({"potassium": "2.8 mmol/L, 1 day ago", "sodium": "128 mmol/L, 1 day ago"})
-    found = asked.outcomes(sent, {"hypokalemia": "overridden an hour ago"})
-    assert (found["hypokalemia"]["outcome"], found["hypokalemia"]["reason"]) == ("withheld", "overridden an hour ago")
-    assert found["hyponatremia"]["outcome"] == "shown"
-
-
 EVERY_CARD: Final[dict[str, dict[str, str]]] = {
     "five critical": CRITICAL,
     "six critical": {**CRITICAL, **STROKE},

@@ -86,7 +86,7 @@ def build_chart(
     codes: Codes,
     now: int,
     patient_id: str,
-    prefetch: Mapping[str, Sent | Raw | bytes | None],
+    prefetch: Mapping[str, Sent | Raw | bytes | tuple[Sent, ...] | None],
     not_supplied: Mapping[str, str],
     hook: str,
     draft_orders: Raw | bytes | None = None,
@@ -96,14 +96,17 @@ def build_chart(
 ) -> Chart:
     """The chart of a patient at `now` (milliseconds) from the JSON of each prefetch key.
 
-    A key may hold a resource of any type, a Bundle, or None (known to be empty); its name does not matter. `server` is
-    the FHIR server's address, when known. Never raises for what is in the data: what cannot be read is named in
-    `Chart.unreadable`, what belongs to another patient in `Chart.foreign`.
+    A key may hold a resource of any type, a Bundle, several of them, or None (known to be empty); its name does not
+    matter. `server` is the FHIR server's address, when known. Never raises for what is in the data: what cannot be read
+    is named in `Chart.unreadable`, what belongs to another patient in `Chart.foreign`.
     """
     reading, drafted = nothing_read(), nothing_read()
+    everything: list[Sent | Raw | bytes] = []
     for key, sent in prefetch.items():
-        if sent is not None:
-            read(sent, key, reading)
+        for one in sent if isinstance(sent, tuple) else (sent,):
+            if one is not None:
+                read(one, key, reading)
+                everything.append(one)
     if draft_orders is not None:
         read(draft_orders, DRAFTS, drafted)
     chart = Chart(
@@ -113,7 +116,7 @@ def build_chart(
         not_supplied=not_supplied,
         selected=set(selections),
         skipped=reading.skipped,
-        raw=RawResources([sent for sent in prefetch.values() if sent is not None], draft_orders),
+        raw=RawResources(everything, draft_orders),
     )
     subject = Subject(patient_id, reading.entries[Patient], server)
     _fill(chart, codes, subject, reading, drafted, encounter_id)

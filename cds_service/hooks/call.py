@@ -5,15 +5,21 @@ The web service, the command line and the cases of the cards all take this way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from cds_service.chart.chart import Chart, build_chart
 from cds_service.chart.codes import Codes
 from cds_service.evaluate import Judgement, evaluate
+from cds_service.history import NOTHING, History
 from cds_service.hooks.cards import EXTENSION, CardWriter
+from cds_service.hooks.clients import LOCAL, Client
+from cds_service.hooks.completion import Complete, as_sent
 from cds_service.hooks.errors import NotFound
+from cds_service.hooks.prefetch import require_prefetch
+from cds_service.hooks.profiles import cards_for, service_for
 from cds_service.hooks.request import Request, read_request
 from cds_service.hooks.response import Card, response, with_uuids
 from cds_service.knowledge.knowledge import Knowledge
@@ -22,10 +28,27 @@ from cds_service.select import Selection, select
 _NAMED_AT_MOST: Final = 50
 """Unreadable resources that an answer names one by one; the rest are counted."""
 
+Recall = Callable[[Request], History]
+"""What is remembered of the patient of a request; never raises."""
+
+
+class Steps:
+    """The seconds that each step of a call took, by name, in their order."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._at = time.perf_counter()
+
+    def done(self, step: str) -> None:
+        """Note that `step` ends now and the next one begins."""
+        now = time.perf_counter()
+        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._at
+        self._at = now
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """An answer with all that led to it."""
+    """An answer with all that led to it. `cards` are as we write them, `body` as the client takes them."""
 
     request: Request
     judgement: Judgement
@@ -36,22 +59,50 @@ class Answer:
 
 
 def answer(
-    knowledge: Knowledge, service_id: str, body: bytes, now: int, history: Mapping[str, str] | None = None
+    knowledge: Knowledge,
+    service_id: str,
+    body: bytes,
+    now: int,
+    *,
+    client: Client = LOCAL,
+    complete: Complete = as_sent,
+    recall: Recall | None = None,
+    steps: Steps | None = None,
 ) -> Answer:
-    """The answer of a service to a request at `now` (milliseconds since 1970 UTC).
+    """The answer of a service to a request of `client` at `now` (milliseconds since 1970 UTC).
 
+    `complete` fetches what prefetch left out, `recall` remembers what the patient's clinicians were shown before.
     Raises Refused (its subclasses) when the request is wrong or lacks required data.
     """
-    service = knowledge.service(service_id)
-    if service is None:
+    steps = steps or Steps()
+    known = knowledge.service(service_id)
+    if known is None:
         raise NotFound("No service has this id.")
-    request = read_request(body, service)
-    judgement = evaluate(chart_of(request, knowledge.codes, now), knowledge)
-    selection = select(judgement, history)
+    service = service_for(known, client.profile)
+    request = read_request(body, service, client)
+    steps.done("request")
+    request = complete(request, service)
+    require_prefetch(request.prefetch, service)
+    steps.done("fetch")
+    chart = chart_of(request, knowledge.codes, now)
+    steps.done("chart")
+    judgement = evaluate(chart, knowledge)
+    steps.done("outcomes")
+    selection = select(judgement, _history(judgement, request, recall))
+    steps.done("selection")
     writer = CardWriter(judgement)
-    cards = with_uuids(writer.cards(selection))
+    cards = with_uuids(cards_for(writer.cards(selection), client))
     extension = _extension(judgement, writer)
-    return Answer(request, judgement, selection, cards, extension, response(cards, extension, request.patient_id))
+    encoded = response(cards, extension, request.patient_id, client.profile)
+    steps.done("cards")
+    return Answer(request, judgement, selection, cards, extension, encoded)
+
+
+def _history(judgement: Judgement, request: Request, recall: Recall | None) -> History:
+    """What is remembered, when there is anything to withhold."""
+    if recall is None or not any(one.verdict == "holds" and not one.not_for for one in judgement.outcomes):
+        return NOTHING
+    return recall(request)
 
 
 def chart_of(request: Request, codes: Codes, now: int) -> Chart:

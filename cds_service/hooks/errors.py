@@ -2,6 +2,8 @@
 
     Refused                    any answer that is not 200
     ├── BadRequest        400  not JSON, or not the request that CDS Hooks describes
+    ├── Unauthorized      401  no valid JWT of a registered client; the answer does not say why
+    ├── Forbidden         403  a registered client that may not use this service or tenant
     ├── NotFound          404  no such service or address
     ├── MethodNotAllowed  405  the address knows other methods
     ├── DataMissing       412  required prefetch data was not sent
@@ -24,7 +26,7 @@ import msgspec
 
 IssueCode = Literal[
     "invalid", "structure", "required", "value", "not-found", "not-supported", "too-long", "incomplete", "exception",
-    "transient",
+    "transient", "forbidden",
 ]  # fmt: skip
 """The codes of http://hl7.org/fhir/issue-type that we use."""
 
@@ -51,6 +53,25 @@ class BadRequest(Refused):
     """The body is not JSON, or not what CDS Hooks describes for this address."""
 
     status = 400
+
+
+class Unauthorized(Refused):
+    """The call carries no valid JWT of a registered client. `reason` is for the log only, the client hears none."""
+
+    status = 401
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__([])
+
+
+class Forbidden(Refused):
+    """A registered client calls a service, or for a tenant, that it is not registered for."""
+
+    status = 403
+
+    def __init__(self, text: str) -> None:
+        super().__init__([Issue("forbidden", text)])
 
 
 class NotFound(Refused):

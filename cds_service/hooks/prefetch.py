@@ -20,12 +20,12 @@ from cds_service.knowledge.services import Service
 class Prefetch(msgspec.Struct, frozen=True, kw_only=True):
     """The prefetch of one request.
 
-    `supplied` holds what came for every key that was answered: a resource, a Bundle, or `null` when there is nothing
-    to be had. Of the keys in `partial` only a part came (the first page, or the search also reported an error). The
-    queries of `failed` failed, and `absent` were not sent.
+    `supplied` holds what came for every key that was answered: a resource, one or more Bundles, or `null` when there is
+    nothing to be had. Of the keys in `partial` only a part came (the first page, or the search also reported an error).
+    The queries of `failed` failed, and `absent` were not sent.
     """
 
-    supplied: dict[str, Sent]
+    supplied: dict[str, tuple[Sent, ...]]
     partial: tuple[str, ...]
     failed: tuple[str, ...]
     absent: tuple[str, ...]
@@ -61,42 +61,64 @@ _resource: Final = msgspec.json.Decoder(_Resource)
 _members: Final = msgspec.json.Decoder(dict[str, Raw])
 _READ: Final = re.compile(r"([A-Z][A-Za-z]+)/")
 _FAILURES: Final = ("error", "fatal")
-_State = Literal["whole", "partial", "failed", "absent"]
+_NO_NAMES: Final[Mapping[str, str]] = {}
+State = Literal["whole", "partial", "failed"]
+"""What an answer to a query holds: everything, a part (a page, or an error beside the matches), or an error only."""
+_State = State | Literal["absent"]
 
 
-class _Malformed(Exception):
+class Malformed(Exception):
     """Neither null, nor what the template asks for, nor an OperationOutcome: what was expected, what was found."""
 
 
-def read_prefetch(sent: Mapping[str, Raw], service: Service) -> Prefetch:
+def read_prefetch(sent: Mapping[str, Raw], service: Service, names: Mapping[str, str] = _NO_NAMES) -> Prefetch:
     """Sort what was sent by the keys of `service`; other keys are ignored.
 
-    Raises BadRequest, naming the keys, when a value is not what a FHIR server can answer; and DataMissing when a
-    required key is absent or its query failed.
+    `names` gives our key for each key that the client has named itself; several of theirs may stand for one of ours.
+    Raises BadRequest, naming the keys, when a value is not what a FHIR server can answer.
     """
-    supplied: dict[str, Sent] = {}
+    supplied: dict[str, tuple[Sent, ...]] = {}
     keys: dict[_State, list[str]] = {"partial": [], "failed": [], "absent": []}
     malformed = []
+    if names:
+        renamed: dict[str, list[Raw]] = {}
+        for theirs, raw in sent.items():
+            renamed.setdefault(names.get(theirs, theirs), []).append(raw)
     for key, template in service.prefetch.items():
-        raw = sent.get(key)
-        found = decode(raw) if raw is not None else None
+        raws = renamed.get(key, ()) if names else [sent[key]] if key in sent else ()
+        found = tuple(map(decode, raws))
         try:
-            state: _State = "absent" if found is None else _state(found, template)
-        except _Malformed as error:
+            states = [state_of(one, template) for one in found]
+        except Malformed as error:
             malformed.append(Issue("structure", f"prefetch.{key}: {error}", f"prefetch.{key}"))
             continue
-        if found is not None and state in ("whole", "partial"):
-            supplied[key] = found
+        usable = tuple(one for one, state in zip(found, states, strict=True) if state != "failed")
+        if usable:
+            supplied[key] = usable
+        state = _together(states)
         if state != "whole":
             keys[state].append(key)
     if malformed:
         raise BadRequest(malformed)
-    missing = {state: [key for key in keys[state] if key in service.required] for state in ("absent", "failed")}
-    if any(missing.values()):
-        raise DataMissing(missing["absent"], missing["failed"])
     return Prefetch(
         supplied=supplied, partial=tuple(keys["partial"]), failed=tuple(keys["failed"]), absent=tuple(keys["absent"])
     )
+
+
+def require_prefetch(prefetch: Prefetch, service: Service) -> None:
+    """Raise DataMissing when a key that `service` requires is absent or its query failed."""
+    absent, failed = ([key for key in keys if key in service.required] for keys in (prefetch.absent, prefetch.failed))
+    if absent or failed:
+        raise DataMissing(absent, failed)
+
+
+def _together(states: list[State]) -> _State:
+    """The state of a key that several answers stand for."""
+    if not states:
+        return "absent"
+    if all(state == states[0] for state in states):
+        return states[0]
+    return "partial"
 
 
 def require_bundle(raw: Raw, field: str) -> None:
@@ -104,12 +126,13 @@ def require_bundle(raw: Raw, field: str) -> None:
     try:
         found = _decode(raw)
         if found.resource_type != "Bundle":
-            raise _Malformed(f"expected a Bundle, found {_name(raw, found)}.")
-    except _Malformed as error:
+            raise Malformed(f"expected a Bundle, found {_name(raw, found)}.")
+    except Malformed as error:
         raise BadRequest([Issue("structure", f"{field}: {error}", field)]) from None
 
 
-def _state(sent: Sent, template: str) -> _State:
+def state_of(sent: Sent, template: str) -> State:
+    """What an answer to the query of `template` holds. Raises Malformed when no FHIR server can answer so."""
     read = _READ.match(template)
     expected = read[1] if read else "Bundle"
     resource = sent.resource
@@ -121,11 +144,11 @@ def _state(sent: Sent, template: str) -> _State:
         return _state_of_bundle(resource)
     name = type(resource).__name__
     if name != expected:
-        raise _Malformed(f"expected a {expected}, found {name}.")
+        raise Malformed(f"expected a {expected}, found {name}.")
     return "whole"
 
 
-def _state_of_bundle(bundle: Bundle) -> _State:
+def _state_of_bundle(bundle: Bundle) -> State:
     entries = bundle.entry or []
     outcomes = [entry.resource for entry in entries if isinstance(entry.resource, OperationOutcome)]
     if any(issue.severity in _FAILURES for outcome in outcomes for issue in outcome.issue or ()):
@@ -133,7 +156,7 @@ def _state_of_bundle(bundle: Bundle) -> _State:
     return "partial" if any(link.relation == "next" for link in bundle.link or ()) else "whole"
 
 
-def _state_of_shell(raw: Raw, expected: str) -> _State:
+def _state_of_shell(raw: Raw, expected: str) -> State:
     """The state of what does not decode in one pass: its outermost members tell."""
     found = _decode(raw)
     if found.resource_type == "OperationOutcome":
@@ -141,11 +164,11 @@ def _state_of_shell(raw: Raw, expected: str) -> _State:
     if found.resource_type == "Bundle":
         return _search_state(found)
     if found.resource_type != expected:
-        raise _Malformed(f"expected a {expected}, found {_name(raw, found)}.")
+        raise Malformed(f"expected a {expected}, found {_name(raw, found)}.")
     return "whole"
 
 
-def _search_state(bundle: _Resource) -> _State:
+def _search_state(bundle: _Resource) -> State:
     entries = bundle.entry or []
     outcomes = [entry for entry in entries if entry.search is not None and entry.search.mode == "outcome"]
     if not outcomes and len(entries) == 1:
@@ -166,11 +189,11 @@ def _failed(entry: _Entry) -> bool:
 
 def _decode(raw: Raw) -> _Resource:
     if kind(raw) != "an object":
-        raise _Malformed(f"expected a FHIR resource, found {kind(raw)}.")
+        raise Malformed(f"expected a FHIR resource, found {kind(raw)}.")
     try:
         return _resource.decode(raw)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise _Malformed(f"expected a FHIR resource. {error}.") from None
+        raise Malformed(f"expected a FHIR resource. {error}.") from None
 
 
 def _name(raw: Raw, found: _Resource) -> str:

@@ -14,6 +14,7 @@ from marshmallow import ValidationError, fields, validates, validates_schema
 from msgspec import Raw
 
 from cds_service.fhir.references import relative
+from cds_service.hooks.clients import LOCAL, Client
 from cds_service.hooks.envelope import is_null, kind, read_envelope, read_object, read_value
 from cds_service.hooks.errors import BadRequest
 from cds_service.hooks.fields import Members, Text, expecting, load, unexpected
@@ -26,6 +27,7 @@ from cds_service.knowledge.services import Hook, Service
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks, with the resources it sent unread.
 
+    `access_token` is the bearer token for `fhir_server`: it lives as long as this request, and is written nowhere.
     `patient_id` is the bare id. `draft_orders` is the Bundle of that name, `selections` (order-select) name drafts in
     it, such as `MedicationRequest/d1`. `encounter_id`, `draft_orders` and `fhir_server` are None when not sent.
     """
@@ -40,14 +42,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     draft_orders: Raw | None
     prefetch: Prefetch
     fhir_server: str | None
+    access_token: str | None
+
+    def __repr__(self) -> str:
+        return f"Request({self.service_id!r}, {self.hook_instance!r})"
 
 
-def read_request(body: bytes, service: Service) -> Request:
-    """The request for `service` that `body` holds.
+def read_request(body: bytes, service: Service, client: Client = LOCAL) -> Request:
+    """The request for `service` that `body` holds, in the words of `client`. Prefetch may lack what is required.
 
-    Raises BadRequest, with an issue for every field that is wrong, or DataMissing when required prefetch was not sent.
+    Raises BadRequest, with an issue for every field that is wrong.
     """
-    envelope = read_envelope(body, service.prefetch)
+    envelope = read_envelope(body, (*service.prefetch, *client.prefetch_keys))
     members = {name: read_value(raw, name) for name, raw in envelope.fields.items() if name not in _APART}
     if "fhirAuthorization" in envelope.fields:
         members["fhirAuthorization"] = _authorization(envelope.fields["fhirAuthorization"])
@@ -80,8 +86,9 @@ def read_request(body: bytes, service: Service) -> Request:
         encounter_id=said["encounterId"].removeprefix("Encounter/") if "encounterId" in said else None,
         selections=selected(said["selections"], draft_orders) if draft_orders and "selections" in said else (),
         draft_orders=draft_orders,
-        prefetch=read_prefetch(envelope.prefetch or {}, service),
+        prefetch=read_prefetch(envelope.prefetch or {}, service, client.prefetch_keys),
         fhir_server=asked.get("fhirServer"),
+        access_token=asked.get("fhirAuthorization", {}).get("access_token"),
     )
 
 

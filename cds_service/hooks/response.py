@@ -11,6 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from cds_service.fhir.references import relative
+from cds_service.hooks.clients import Profile
 from cds_service.knowledge.card import INDICATORS
 from cds_service.knowledge.text import SUMMARY_LIMIT
 
@@ -44,8 +45,14 @@ def with_uuids(cards: Sequence[Card]) -> list[Card]:
     return [_with_uuid(card) for card in cards]
 
 
-def response(cards: Sequence[Card], extension: dict[str, Any] | None = None, patient_id: str | None = None) -> bytes:
-    """The JSON of a response with `cards`, which have their uuids, and an extension object when there is one.
+def response(
+    cards: Sequence[Card],
+    extension: dict[str, Any] | None = None,
+    patient_id: str | None = None,
+    profile: Profile = "2.0.1",
+) -> bytes:
+    """The JSON of a response with `cards`, which have their uuids, and an extension object when there is one, for a
+    client of `profile`.
 
     Raises BadResponse when a card breaks a rule of the specification, anything in it is null or empty, or an action is
     about another patient than the one of the context, `patient_id`.

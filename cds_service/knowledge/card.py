@@ -119,6 +119,7 @@ class Card:
     own_card: Indicator
     order_select: Indicator
     repeat: int | None
+    answered: int | None
     limitations: str
     names: Mapping[str, Named]
     uses: frozenset[int]

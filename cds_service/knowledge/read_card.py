@@ -113,7 +113,8 @@ class _Reader:
             merge_into=values.get("merge_into"),
             own_card=values.get("own_card", "critical"),
             order_select=values.get("order_select", "warning"),
-            repeat=int(values["repeat"].split()[0]) * DAY if "repeat" in values else None,
+            repeat=_days(values, "repeat"),
+            answered=_days(values, "answered"),
             limitations=values["limitations"],
             names=used,
             uses=frozenset(named.slot for named in used.values() if named.fact is not None),
@@ -276,3 +277,8 @@ def _applies_to(entry: Node) -> frozenset[str]:
 
 def _never(entry: Node) -> s.Expression:
     return s.Constant(text="false", line=entry.line, column=entry.column, value=False)
+
+
+def _days(values: dict[str, Any], name: str) -> int | None:
+    """A period of the card, such as `90 days`, in milliseconds; None when the card does not give it."""
+    return int(values[name].split()[0]) * DAY if name in values else None

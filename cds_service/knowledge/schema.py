@@ -28,6 +28,10 @@ def _words(**options: Any) -> fields.List[Any]:
     return fields.List(fields.String(validate=validate.Length(min=1)), **options)
 
 
+def _days() -> fields.String:
+    return fields.String(validate=validate.Regexp(r"^\d+ days$", error="must be such as 90 days"))
+
+
 class UnlessSchema(Strict):
     """An entry of `unless`."""
 
@@ -71,7 +75,8 @@ class CardSchema(Strict):
     merge_into = fields.String(validate=_WORD)
     own_card = fields.String(validate=validate.OneOf(INDICATORS))
     order_select = fields.String(validate=validate.OneOf(INDICATORS))
-    repeat = fields.String(validate=validate.Regexp(r"^\d+ days$", error="must be such as 90 days"))
+    repeat = _days()
+    answered = _days()
     override_reasons = _words(required=True, validate=validate.Length(min=1))
     sources = fields.Dict(required=True, keys=fields.String())
     limitations = _text(required=True)

@@ -9,7 +9,7 @@ import pytest
 from small import PREFETCH, a_bundle, a_request, a_service, with_changes
 
 from cds_service.hooks.errors import BadRequest, DataMissing
-from cds_service.hooks.prefetch import Prefetch
+from cds_service.hooks.prefetch import Prefetch, require_prefetch
 from cds_service.hooks.request import read_request
 
 REQUIRED, OPTIONAL = "conditions", "vital_signs"
@@ -25,11 +25,15 @@ def an_outcome_entry(severity: str) -> dict[str, Any]:
 
 
 def read(**sent: Any) -> Prefetch:
-    """The prefetch of a request, with some keys replaced, or left out where the value is `...`."""
+    """The prefetch of a request, with some keys replaced, or left out where the value is `...`; what is required is
+    there.
+    """
     base = a_request()
     base["prefetch"].update({key: None for key, value in sent.items() if value is ... and key not in base["prefetch"]})
     changes = {f"prefetch.{key}": value for key, value in sent.items()}
-    return read_request(json.dumps(with_changes(base, changes)).encode(), a_service()).prefetch
+    prefetch = read_request(json.dumps(with_changes(base, changes)).encode(), a_service()).prefetch
+    require_prefetch(prefetch, a_service())
+    return prefetch
 
 
 def missing(**sent: Any) -> tuple[str, ...]:
@@ -57,7 +61,7 @@ def missing(**sent: Any) -> tuple[str, ...]:
 @pytest.mark.parametrize("key", [REQUIRED, OPTIONAL])
 def test_PRE_06_data_nothing_and_a_harmless_outcome_are_answers(key: str, data: object) -> None:
     prefetch = read(**{key: data})
-    assert json.loads(bytes(prefetch.supplied[key].raw)) == data
+    assert [json.loads(bytes(sent.raw)) for sent in prefetch.supplied[key]] == [data]
     assert (key in prefetch.failed, key in prefetch.absent, prefetch.partial) == (False, False, ())
 
 
@@ -90,8 +94,9 @@ def test_PRE_03_PRE_10_a_missing_required_key_is_412_that_names_it() -> None:
 @pytest.mark.parametrize("prefetch", [..., None, {}])
 def test_PRE_02_no_prefetch_at_all_lacks_every_required_key(prefetch: object) -> None:
     request = with_changes(a_request(), {"prefetch": prefetch})
+    read = read_request(json.dumps(request).encode(), a_service())
     with pytest.raises(DataMissing) as error:
-        read_request(json.dumps(request).encode(), a_service())
+        require_prefetch(read.prefetch, a_service())
     assert error.value.keys == ("patient", "conditions", "electrolytes")
 
 

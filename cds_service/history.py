@@ -1,0 +1,125 @@
+"""What a clinician was shown before and how it was answered, and which findings stay away because of it.
+
+Pure: the history is an argument of selection, so that `explain` gives the same answer as the service. The periods are
+those of `conventions.design.dedupe` of the rule set: the same rule on the same evidence, overridden by the same
+clinician, stays away for 24 hours (critical), 30 days (warning) or 90 days (info), unless its value crossed a tier or
+new data came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from cds_service.chart.items import Finding, Medication, Result, Undecided
+from cds_service.evaluate import Outcome
+from cds_service.fhir.dates import written
+from cds_service.fhir.uncertain import DAY
+from cds_service.knowledge.card import INDICATORS, Card, Indicator
+from cds_service.knowledge.syntax import facts_in
+
+Response = Literal["accepted", "overridden"]
+
+STAYS_AWAY: Final[Mapping[Indicator, int]] = {"critical": DAY, "warning": 30 * DAY, "info": 90 * DAY}
+"""How long an overridden finding stays away, in milliseconds."""
+
+
+class Showing(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding as it was shown: the card itself, or a line of the card `into`.
+
+    `evidence` is the fingerprint of the data it rested on; `at` when it was shown, `answered_at` when the card was
+    answered (both in milliseconds since 1970 UTC), `answer` how. `same_clinician`: by the one who looks now.
+    """
+
+    card: str
+    indicator: Indicator
+    evidence: str
+    at: int
+    into: str | None = None
+    answer: Response | None = None
+    answered_at: int | None = None
+    same_clinician: bool = False
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is remembered of one patient. `key` is the secret with which evidence is made a fingerprint."""
+
+    key: bytes = b""
+    showings: tuple[Showing, ...] = ()
+
+
+NOTHING: Final = History()
+"""The history of a patient of whom nothing is remembered."""
+
+
+def stays_away(outcome: Outcome, history: History, now: int, cards: Mapping[str, Card]) -> str:
+    """Why a finding that holds is not shown now, with the date of what keeps it away; empty when it is shown."""
+    own = [showing for showing in history.showings if showing.card == outcome.card.id]
+    if not own:
+        return ""
+    current = evidence(outcome, history.key)
+    for showing in sorted(own, key=lambda one: -one.at):
+        if outcome.card.repeat is not None and now - showing.at < outcome.card.repeat and not _worse(outcome, showing):
+            days = outcome.card.repeat // DAY
+            return f"it was shown on {_date(showing.at)} and appears once in {days} days"
+        if (
+            showing.answered_at is not None
+            and showing.same_clinician
+            and showing.indicator == outcome.indicator
+            and showing.evidence == current
+            and now - showing.answered_at < _period(showing, outcome.card, cards)
+        ):
+            return f"it was {showing.answer} on {_date(showing.answered_at)} and nothing is new since"
+    return ""
+
+
+def evidence(outcome: Outcome, key: bytes) -> str:
+    """The fingerprint of the data on which an outcome that holds rests: the results, findings and drugs of its tier.
+
+    It changes when one of them is added, goes away, or gets another value, status or dose. Orders, visits and
+    procedures are no new data.
+    """
+    facts = facts_in(outcome.condition) if outcome.condition is not None else ()
+    items = sorted({_told(item) for fact in facts for item in _items(outcome.frame[fact.slot])})
+    return hmac.new(key, "\n".join(items).encode(), hashlib.sha256).hexdigest()
+
+
+def _worse(outcome: Outcome, showing: Showing) -> bool:
+    return INDICATORS.index(outcome.indicator or "info") < INDICATORS.index(showing.indicator)
+
+
+def _period(showing: Showing, card: Card, cards: Mapping[str, Card]) -> int:
+    """How long an answered finding stays away: as its card says (`answered`), else when overridden as its tier says.
+
+    A line of a card that says so itself stays away no longer than that card.
+    """
+    carrier = cards.get(showing.into) if showing.into is not None else None
+    said = [one.answered for one in (card, carrier) if one is not None and one.answered is not None]
+    usual = [STAYS_AWAY[showing.indicator]] if showing.answer == "overridden" and card.answered is None else []
+    return min([*said, *usual], default=0)
+
+
+def _items(value: Any) -> Iterator[Result | Finding | Medication]:
+    certain = value.certain if isinstance(value, Undecided) else value
+    for item in certain if isinstance(certain, list) else [certain]:
+        if isinstance(item, Result | Finding | Medication):
+            yield item
+
+
+def _told(item: Result | Finding | Medication) -> str:
+    match item:
+        case Result():
+            said: tuple[Any, ...] = (item.value, item.systolic, item.diastolic, item.date, item.status)
+        case Finding():
+            said = (item.group, item.severity, item.side, item.active)
+        case Medication():
+            said = (item.ingredient, item.status, item.dose)
+    return f"{item.id} {said!r}"
+
+
+def _date(at: int) -> str:
+    return written(at)[:10]
