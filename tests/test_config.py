@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.config import Config, ConfigError, read_config
+from cds_service.config import Config, ConfigError, installation_secret, read_config, require_loopback
 from cds_service.folders import cards_folder
+
+SECRET = "0123456789abcdef" * 2
 
 
 def test_without_settings_the_service_listens_on_loopback_only(tmp_path: Path) -> None:
@@ -17,7 +19,9 @@ def test_without_settings_the_service_listens_on_loopback_only(tmp_path: Path) -
         workers=2,
         max_body=10_000_000,
         database=f"sqlite:///{tmp_path}/cds-service/cds-service.sqlite3",
+        state=tmp_path / "cds-service",
         cards=cards_folder(),
+        audit=tmp_path / "cds-service" / "audit.jsonl",
         log_level="info",
     )
 
@@ -36,6 +40,14 @@ def test_every_setting_is_a_variable(tmp_path: Path) -> None:
             "CDS_SERVICE_DATABASE": "sqlite:///x.sqlite3",
             "CDS_SERVICE_CARDS": str(tmp_path),
             "CDS_SERVICE_LOG_LEVEL": "WARNING",
+            "CDS_SERVICE_BODY_SECONDS": "5",
+            "CDS_SERVICE_CLIENTS": __file__,
+            "CDS_SERVICE_CA_BUNDLE": __file__,
+            "CDS_SERVICE_FHIR_SECONDS": "1.5",
+            "CDS_SERVICE_SECRET": SECRET,
+            "CDS_SERVICE_MEMORY": "off",
+            "CDS_SERVICE_RETENTION_DAYS": "365",
+            "CDS_SERVICE_AUDIT": "off",
         }
     )
     assert found == Config(
@@ -44,8 +56,17 @@ def test_every_setting_is_a_variable(tmp_path: Path) -> None:
         workers=4,
         max_body=2_000_000,
         database="sqlite:///x.sqlite3",
+        state=Path(),
         cards=tmp_path,
         log_level="warning",
+        body_seconds=5,
+        clients=Path(__file__),
+        ca_bundle=Path(__file__),
+        fhir_seconds=1.5,
+        secret=SECRET,
+        memory=False,
+        retention_days=365,
+        audit=None,
     )
 
 
@@ -73,6 +94,16 @@ def test_a_blank_variable_counts_as_not_set() -> None:
         ("DATABASE", "sqlite://", "the URL of a SQLite file"),
         ("CARDS", "/no/such/folder", "a folder of card definitions"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+        ("DATABASE", "postgresql+asyncpg://host/cds", "of a PostgreSQL database"),
+        ("DATABASE", "postgresql://host", "of a PostgreSQL database"),
+        ("BODY_SECONDS", "0", "how many seconds a client may take"),
+        ("CLIENTS", "/no/such/file", "a file"),
+        ("CA_BUNDLE", "/no/such/file", "a file"),
+        ("FHIR_SECONDS", "soon", "seconds from 0.1 to 30"),
+        ("FHIR_SECONDS", "nan", "seconds from 0.1 to 30"),
+        ("FHIR_SECONDS", "60", "seconds from 0.1 to 30"),
+        ("MEMORY", "yes", "on or off"),
+        ("RETENTION_DAYS", "90", "for how many days"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_found_and_expected(variable: str, value: str, expected: str) -> None:
@@ -85,3 +116,61 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_expected(variable: str
 def test_a_wrong_option_is_named_as_it_was_given() -> None:
     with pytest.raises(ConfigError, match=r"--port: found 'x', expected a port"):
         read_config({}, port="x")
+
+
+def test_a_secret_that_is_wrong_is_not_repeated() -> None:
+    for environment in ({"CDS_SERVICE_SECRET": "short"}, {"CDS_SERVICE_DATABASE": "postgresql://cds:short@host"}):
+        with pytest.raises(ConfigError) as error:
+            read_config(environment)
+        assert "found another value, expected " in str(error.value)
+        assert "short" not in str(error.value)
+
+
+def test_settings_are_not_shown_with_their_secrets() -> None:
+    database = "postgresql://cds:password@db/cds"
+    config = read_config({"CDS_SERVICE_SECRET": SECRET, "CDS_SERVICE_DATABASE": database})
+    assert config.database == database
+    assert repr(config) == "Config(127.0.0.1:8080)"
+
+
+def test_a_secret_and_a_database_may_stand_in_files(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    (tmp_path / "database").write_text("postgresql://cds:password@db/cds\n")
+    config = read_config(
+        {
+            "CDS_SERVICE_SECRET_FILE": str(tmp_path / "secret"),
+            "CDS_SERVICE_DATABASE_FILE": str(tmp_path / "database"),
+        }
+    )
+    assert installation_secret(config) == SECRET.encode()
+    assert config.database == "postgresql://cds:password@db/cds"
+    with pytest.raises(ConfigError, match=r"CDS_SERVICE_SECRET_FILE: found '.*none', expected a file that can be read"):
+        read_config({"CDS_SERVICE_SECRET_FILE": str(tmp_path / "none")})
+
+
+def test_the_first_start_makes_a_secret_that_its_owner_alone_can_read(tmp_path: Path) -> None:
+    config = read_config({"XDG_STATE_HOME": str(tmp_path)})
+    made = installation_secret(config)
+    assert len(made) == 64
+    assert installation_secret(config) == made
+    assert (tmp_path / "cds-service" / "secret").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "cds-service" / "secret").write_text("short")
+    with pytest.raises(ConfigError, match="holds something else than a secret of at least 32 characters"):
+        installation_secret(config)
+
+
+def test_with_postgresql_the_secret_must_be_set() -> None:
+    with pytest.raises(ConfigError, match="CDS_SERVICE_SECRET: found nothing, expected the secret"):
+        installation_secret(read_config({"CDS_SERVICE_DATABASE": "postgresql://db/cds"}))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "cds.example.org"])  # noqa: S104
+def test_without_registered_clients_it_listens_on_loopback_only(host: str) -> None:
+    with pytest.raises(ConfigError, match="expected a loopback address"):
+        require_loopback(read_config({}, host=host))
+    require_loopback(read_config({}, host=host, clients=__file__))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_is_known_in_all_its_forms(host: str) -> None:
+    require_loopback(read_config({}, host=host))
