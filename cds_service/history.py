@@ -9,7 +9,6 @@ new data came.
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
@@ -31,7 +30,7 @@ STAYS_AWAY: Final[Mapping[Indicator, int]] = {"critical": DAY, "warning": 30 * D
 class Showing(msgspec.Struct, frozen=True, kw_only=True):
     """A finding as it was shown: the card itself, or a line of the card `into`.
 
-    `evidence` is the fingerprint of the data it rested on; `at` when it was shown, `answered_at` when the card was
+    `evidence` marks the data it rested on; `at` when it was shown, `answered_at` when the card was
     answered (both in milliseconds since 1970 UTC), `answer` how. `same_clinician`: by the one who looks now.
     """
 
@@ -46,7 +45,7 @@ class Showing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is remembered of one patient. `key` is the secret with which evidence is made a fingerprint."""
+    """All that is remembered of one patient. `key` is the secret that marks evidence."""
 
     key: bytes = b""
     showings: tuple[Showing, ...] = ()
@@ -70,7 +69,7 @@ def stays_away(outcome: Outcome, history: History, now: int, cards: Mapping[str,
             showing.answered_at is not None
             and showing.same_clinician
             and showing.indicator == outcome.indicator
-            and showing.evidence == current
+            and _nothing_new(current, showing)
             and now - showing.answered_at < _period(showing, outcome.card, cards)
         ):
             return f"it was {showing.answer} on {_date(showing.answered_at)} and nothing is new since"
@@ -78,14 +77,23 @@ def stays_away(outcome: Outcome, history: History, now: int, cards: Mapping[str,
 
 
 def evidence(outcome: Outcome, key: bytes) -> str:
-    """The fingerprint of the data on which an outcome that holds rests: the results, findings and drugs of its tier.
+    """What an outcome that holds rests on: a mark for each result, finding and drug that its tier asks, in order.
 
-    It changes when one of them is added, goes away, or gets another value, status or dose. Orders, visits and
-    procedures are no new data.
+    A mark changes with the value, the status or the dose, and tells nothing without the secret `key`. Orders, visits
+    and procedures are no new data.
     """
     facts = facts_in(outcome.condition) if outcome.condition is not None else ()
-    items = sorted({_told(item) for fact in facts for item in _items(outcome.frame[fact.slot])})
-    return hmac.new(key, "\n".join(items).encode(), hashlib.sha256).hexdigest()
+    secret = hashlib.sha256(key).digest()
+    return " ".join(sorted({_mark(item, secret) for fact in facts for item in _items(outcome.frame[fact.slot])}))
+
+
+def _mark(item: Result | Finding | Medication, secret: bytes) -> str:
+    return hashlib.blake2b(_told(item).encode(), key=secret, digest_size=8).hexdigest()
+
+
+def _nothing_new(current: str, showing: Showing) -> bool:
+    """Whether all that is there now was there when it was shown; what has gone since is no news."""
+    return set(current.split()) <= set(showing.evidence.split())
 
 
 def _worse(outcome: Outcome, showing: Showing) -> bool:
