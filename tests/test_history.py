@@ -87,7 +87,7 @@ def test_a_new_result_a_new_drug_and_a_new_symptom_are_new_data(asked: Asked) ->
     for new in (
         {"potassium": ["3.3 mmol/L, 1 day ago", "3.3 mmol/L, 1 hour ago"]},
         {"digoxin": "digoxin 0.125 mg daily, 2 days ago"},
-        {"myalgia": "yes, 2 days ago"},
+        {"leg-symptom.motor": ["yes, 3 days ago", "yes, 1 day ago"]},
     ):
         found = asked.outcomes(asked.request({**facts, **LEG, **new}), before)["hypokalemia"]
         assert found["outcome"] in ("shown", "merged"), new
