@@ -12,12 +12,14 @@ from typing import Any, Final
 from urllib.parse import unquote
 from uuid import uuid4
 
+from cds_service.fhir.references import relative
+from cds_service.hooks.templates import fill
+
 Resource = dict[str, Any]
 """A FHIR resource as JSON."""
 
 BASE_URL: Final = "https://ehr.example.org/fhir/r4"
 """The address of the imagined FHIR server, in `fullUrl`."""
-_TOKEN: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _READ: Final = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9.\-]{1,64})")
 _SEARCH: Final = re.compile(r"([A-Z][A-Za-z]+)\?(.+)")
 _SUBJECTS: Final = ("subject", "patient", "for", "individual")
@@ -67,18 +69,15 @@ class Records:
             )
         raise ValueError(f"expected a read or a search, found {query}")
 
-
-def fill_template(template: str, context: Mapping[str, Any]) -> str | None:
-    """The template with its tokens (`{{context.patientId}}`) filled in, None when the context lacks one."""
-    names = [token.removeprefix("context.") for token in _TOKEN.findall(template)]
-    if any(not isinstance(context.get(name), str) for name in names):
-        return None
-    return _TOKEN.sub(lambda token: str(context[token[1].removeprefix("context.")]), template)
+    def resolve(self, reference: str) -> Resource | None:
+        """What a relative or absolute reference points to, None when there is no such resource."""
+        query = relative(reference)
+        return self.answer(query) if _READ.fullmatch(query) else None
 
 
 def prefetch(templates: Mapping[str, str], records: Records, context: Mapping[str, Any]) -> dict[str, Resource | None]:
-    """The prefetch for `templates`, by key; a template whose tokens cannot be filled is left out."""
-    queries = {key: fill_template(template, context) for key, template in templates.items()}
+    """The prefetch for `templates`, by key; a template whose tokens have no value in the context is left out."""
+    queries = {key: fill(template, context, records.resolve) for key, template in templates.items()}
     return {key: records.answer(query) for key, query in queries.items() if query is not None}
 
 

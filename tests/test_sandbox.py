@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cds_service.folders import patients_folder
-from cds_service.sandbox import Records, fill_template, prefetch, request
+from cds_service.hooks.templates import fill
+from cds_service.sandbox import Records, prefetch, request
 
 LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
 PATIENT = {"resourceType": "Patient", "id": "p1"}
@@ -153,10 +154,10 @@ def test_a_bundle_without_patient_is_refused() -> None:
 
 def test_templates_are_filled_from_the_context() -> None:
     context = {"patientId": "p1", "userId": "Practitioner/d1", "draftOrders": {}}
-    assert fill_template("Patient/{{context.patientId}}", context) == "Patient/p1"
-    assert fill_template("{{ context.userId }}", context) == "Practitioner/d1"
-    assert fill_template("Encounter/{{context.encounterId}}", context) is None
-    assert fill_template("X?_id={{context.draftOrders}}", context) is None
+    assert fill("Patient/{{context.patientId}}", context) == "Patient/p1"
+    assert fill("{{ context.userId }}", context) == "Practitioner/d1"
+    assert fill("Encounter/{{context.encounterId}}", context) is None
+    assert fill("X?_id={{context.draftOrders}}", context) is None
 
 
 def test_a_template_that_cannot_be_filled_is_left_out() -> None:

@@ -20,6 +20,7 @@ from cds_service.hooks.errors import BadRequest
 from cds_service.hooks.fields import Members, Text, expecting, load, unexpected
 from cds_service.hooks.names import HOOK_NAMES, told
 from cds_service.hooks.prefetch import Prefetch, read_prefetch, require_bundle
+from cds_service.hooks.profiles import DRAFT_MEDICATIONS, draft_medications
 from cds_service.hooks.selections import selected
 from cds_service.knowledge.services import Hook, Service
 
@@ -86,10 +87,18 @@ def read_request(body: bytes, service: Service, client: Client = LOCAL) -> Reque
         encounter_id=said["encounterId"].removeprefix("Encounter/") if "encounterId" in said else None,
         selections=selected(said["selections"], draft_orders) if draft_orders and "selections" in said else (),
         draft_orders=draft_orders,
-        prefetch=read_prefetch(envelope.prefetch or {}, service, client.prefetch_keys),
+        prefetch=_asked(read_prefetch(envelope.prefetch or {}, service, client.prefetch_keys), draft_orders),
         fhir_server=asked.get("fhirServer"),
         access_token=asked.get("fhirAuthorization", {}).get("access_token"),
     )
+
+
+def _asked(prefetch: Prefetch, draft_orders: Raw | None) -> Prefetch:
+    """The prefetch without the key that a client had no reason to send: no draft names its drug by reference."""
+    if DRAFT_MEDICATIONS not in prefetch.absent or draft_medications(draft_orders) is not None:
+        return prefetch
+    absent = tuple(key for key in prefetch.absent if key != DRAFT_MEDICATIONS)
+    return msgspec.structs.replace(prefetch, absent=absent)
 
 
 def _authorization(raw: Raw) -> Any:

@@ -12,11 +12,10 @@ import msgspec
 
 from cds_service.fhir.references import relative
 from cds_service.hooks.clients import Profile
+from cds_service.hooks.profiles import Card as Card
+from cds_service.hooks.profiles import written
 from cds_service.knowledge.card import INDICATORS
 from cds_service.knowledge.text import SUMMARY_LIMIT
-
-Card = dict[str, Any]
-"""A card as CDS Hooks writes it in JSON."""
 
 _SELECTION: Final = ("at-most-one", "any")
 _ACTIONS: Final = ("create", "update", "delete")
@@ -52,7 +51,7 @@ def response(
     profile: Profile = "2.0.1",
 ) -> bytes:
     """The JSON of a response with `cards`, which have their uuids, and an extension object when there is one, for a
-    client of `profile`.
+    client of `profile`. The cards are as version 2.0.1 has them, and left as they are.
 
     Raises BadResponse when a card breaks a rule of the specification, anything in it is null or empty, or an action is
     about another patient than the one of the context, `patient_id`.
@@ -63,6 +62,7 @@ def response(
     problems = list(_empty(body, "")) or list(_card_problems(cards, patient_id))
     if problems:
         raise BadResponse(problems)
+    body["cards"] = written(cards, profile)
     return _encoder.encode(body)
 
 
