@@ -22,7 +22,7 @@ from cds_service.knowledge.cases import NOW, Case, cases_path, read_cases, reque
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.prefetch import services
-from cds_service.knowledge.reading import KnowledgeError, Problems
+from cds_service.knowledge.reading import KnowledgeError, Problem, Problems
 from cds_service.knowledge.services import Service
 from cds_service.select import Shown, select
 
@@ -126,6 +126,18 @@ def uncovered(knowledge: Knowledge) -> list[str]:
             expected = f"the cards that name it: {', '.join(sorted(named))}"
             found.append(f"{where}: found {', '.join(sorted(claim.cards))}; expected {expected}")
     return found
+
+
+def checked_knowledge(folder: Path) -> Knowledge:
+    """The knowledge of a folder after every case was run.
+
+    Raises KnowledgeError with every mistake, or with every case that fails.
+    """
+    knowledge = load_knowledge(folder)
+    failures = [failure for case in all_cases(knowledge) for failure in run_case(case, knowledge)]
+    if failures:
+        raise KnowledgeError([Problem(one.case.path, one.case.line, 1, one.found, one.expected) for one in failures])
+    return knowledge
 
 
 def run_check(folder: Path, only: Collection[str] = ()) -> int:
