@@ -193,7 +193,8 @@ def checked_origin(url: str) -> str:
         raise OutgoingError("refused-address", "expected an https URL without user, fragment, spaces and odd letters")
     host = parts["host"].strip("[]")
     literal = _literal(host)
-    if literal is None and (":" in host or _NUMBER.fullmatch(host)):
+    in_brackets = parts["host"] != host
+    if in_brackets != isinstance(literal, IPv6Address) or (literal is None and _NUMBER.fullmatch(host)):
         raise OutgoingError("refused-address", "expected an IP address as usually written, or a host name")
     if literal is not None and is_never_asked(literal):
         raise OutgoingError("refused-address", f"{host} is {_REFUSED}")
