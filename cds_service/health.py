@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint
 
-from cds_service.hooks.errors import Unavailable
 
+def health(knowledge_version: str, problems: Callable[[], list[str]]) -> Blueprint:
+    """GET /health/live answers while the process runs; GET /health/ready says what is amiss.
 
-def health(knowledge_version: str, writable: Callable[[], bool]) -> Blueprint:
-    """GET /health/live answers while the process runs; /health/ready when the database can be written as well.
-
-    The knowledge is loaded by then: the service does not start without it. Not ready is 503 with an OperationOutcome.
+    The knowledge is loaded by then: the service does not start without it. `problems` are sentences, such as that the
+    database cannot be written; with them the service is `degraded` and still answers 200, because cards flow all the
+    same and a balancer must not take the instance away.
     """
     views = Blueprint("health", __name__, url_prefix="/health")
 
@@ -21,9 +22,10 @@ def health(knowledge_version: str, writable: Callable[[], bool]) -> Blueprint:
         return {"status": "live"}
 
     @views.get("/ready")
-    def ready() -> dict[str, str]:
-        if not writable():
-            raise Unavailable(["The database cannot be written."])
+    def ready() -> dict[str, Any]:
+        found = problems()
+        if found:
+            return {"status": "degraded", "knowledge": knowledge_version, "problems": found}
         return {"status": "ready", "knowledge": knowledge_version}
 
     return views

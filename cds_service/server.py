@@ -5,13 +5,24 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
-from cds_service.config import Config
+from cds_service.config import Config, ConfigError
+from cds_service.knowledge.reading import KnowledgeError
+from cds_service.operating import logs
+from cds_service.operating.metrics import FOLDER, Metrics, bury
+from cds_service.worker import ServerLog, patient_worker
+
+_log = logging.getLogger(__name__)
 
 _THREADS: Final = 4
 """Threads of a worker: they keep connections alive and wait for slow clients, the work itself is done one at a time."""
@@ -21,14 +32,24 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_TOP_PAD: Final = -2
 _M_MMAP_THRESHOLD: Final = -3
 _MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 (gunicorn creates and unlinks its own heartbeat file there)
+_HEADER_BYTES: Final = 16_380
+"""The longest header field: a bearer token that is too long shall be refused as such, not as bad HTTP."""
+_SECONDS: Final = 15.0
+
+Build = Callable[[], Flask]
+"""Makes the application from the files as they are now. Raises KnowledgeError or ConfigError for a mistake in them."""
 
 
 class Server(BaseApplication):
-    """gunicorn serving one application, which is built before it forks and shared by its workers."""
+    """gunicorn serving an application, which is built before it forks and shared by its workers.
 
-    def __init__(self, app: Flask, config: Config) -> None:
-        self._app = app
+    The first application is built here: what `build` raises is the caller's.
+    """
+
+    def __init__(self, build: Build, config: Config) -> None:
+        self._build = build
         self._config = config
+        self._app = build()
         super().__init__()
 
     def load_config(self) -> None:
@@ -44,6 +65,39 @@ class Server(BaseApplication):
         gc.set_threshold(_ALLOCATIONS, 20, 50)
         return self._app
 
+    def renew(self) -> bool:
+        """Build the application again; False when the files have mistakes: the log names them, the old one stays."""
+        try:
+            app = self._build()
+        except (KnowledgeError, ConfigError) as error:
+            problems = error.problems if isinstance(error, KnowledgeError) else [error]
+            fields = {"problems": [str(problem) for problem in problems]}
+            _log.error("not reloaded: mistakes; the service goes on as it was", extra={"fields": fields})
+        except Exception as error:
+            _log.error("not reloaded: an error; the service goes on as it was", exc_info=error)
+        else:
+            self._app = app
+            self.callable = None
+            gc.unfreeze()
+            return True
+        Metrics().failed("reload")
+        return False
+
+    def run(self) -> None:
+        """Serve until a signal stops it."""
+        _Arbiter(self).run()
+
+
+class _Arbiter(Arbiter):
+    """gunicorn's main process, which on HUP leaves the workers alone unless there is something new to serve."""
+
+    app: Server
+
+    def reload(self) -> None:
+        if self.app.renew():
+            super().reload()
+            _log.info("reloaded")
+
 
 def settings(config: Config) -> dict[str, Any]:
     """The settings of gunicorn for `config`: workers with threads, renewed now and then, stopped gracefully."""
@@ -51,7 +105,7 @@ def settings(config: Config) -> dict[str, Any]:
     return {
         "bind": f"{host}:{config.port}",
         "workers": config.workers,
-        "worker_class": "gthread",
+        "worker_class": patient_worker(getattr(config, "body_seconds", _SECONDS)),
         "threads": _THREADS,
         "preload_app": True,
         "max_requests": 20_000,
@@ -59,11 +113,14 @@ def settings(config: Config) -> dict[str, Any]:
         "keepalive": 30,
         "timeout": 30,
         "graceful_timeout": 30,
+        "limit_request_field_size": _HEADER_BYTES,
         "worker_tmp_dir": str(_MEMORY_FOLDER) if _MEMORY_FOLDER.is_dir() else None,
         "loglevel": config.log_level,
+        "logger_class": ServerLog,
         "accesslog": None,
         "control_socket_disable": True,
         "proc_name": "cds-service",
+        "child_exit": _ended,
     }
 
 
@@ -79,8 +136,24 @@ def keep_freed_memory() -> None:
             mallopt(parameter, size)
 
 
-def serve(app: Flask, config: Config) -> None:
-    """Serve until a signal stops it: TERM lets requests finish, INT and QUIT do not."""
-    logging.basicConfig(format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s")
-    logging.getLogger("cds_service").setLevel(config.log_level.upper())
-    Server(app, config).run()
+def serve(build: Build, config: Config) -> None:
+    """Serve what `build` makes until a signal stops it: TERM lets requests finish, INT and QUIT do not.
+
+    HUP builds anew and lets new workers serve it while the old ones finish; what has mistakes is not served.
+    """
+    if isinstance(build, Flask):  # XXX until cli.py gives the factory
+        app = build
+        build = lambda: app  # noqa
+    logs.configure(config.log_level)
+    memory = _MEMORY_FOLDER if _MEMORY_FOLDER.is_dir() else None
+    folder, owner = tempfile.mkdtemp(prefix="cds-service-", dir=memory), os.getpid()
+    os.environ[FOLDER] = folder
+    try:
+        Server(build, config).run()
+    finally:
+        if os.getpid() == owner:  # a worker comes by here too
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ended(_: Arbiter, worker: Any) -> None:
+    bury(worker.pid, Path(os.environ[FOLDER]))
