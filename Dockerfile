@@ -17,12 +17,17 @@ COPY --chown=cds:cds --from=build /wheels ./wheels
 RUN python -m venv venv \
     && venv/bin/pip install --no-cache-dir --requirement requirements.lock \
     && venv/bin/pip install --no-cache-dir --no-deps wheels/*.whl \
+    && venv/bin/pip check \
     && rm -r wheels
+# Database (when none is set), audit trail and secret are kept in /var/lib/cds-service. It listens on all addresses of
+# the container, which it does only with a file of registered clients: CDS_SERVICE_CLIENTS.
 ENV PATH="/home/cds/venv/bin:$PATH" \
     PYTHONUNBUFFERED=1 \
-    CDS_SERVICE_DATABASE=sqlite:////var/lib/cds-service/cds-service.sqlite3
+    XDG_STATE_HOME=/var/lib \
+    CDS_SERVICE_HOST=0.0.0.0 \
+    CDS_SERVICE_PORT=8080
 VOLUME /var/lib/cds-service
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/health/ready', timeout=4)"]
-CMD ["cds-service", "serve", "--host", "0.0.0.0", "--port", "8080"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/health/live', timeout=4)"]
+CMD ["cds-service", "serve"]
