@@ -1,0 +1,97 @@
+"""The tokens that were used: each is good for one call, in whatever process or host of the installation."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cds_service.store.database import Database, Unwritable
+from cds_service.store.tables import TOKEN
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE_MS: Final = 200
+_CLEANED_EVERY_MS: Final = 60_000
+_LATEST: Final = 2**62
+
+
+def _using(insert: Any) -> Any:
+    """The insertion that makes no row when the token is there and has not expired `now`."""
+    made = insert(TOKEN)
+    return made.on_conflict_do_update(
+        index_elements=[TOKEN.c.id], set_={"until": made.excluded.until}, where=TOKEN.c.until < bindparam("now")
+    )
+
+
+_USE: Final[Mapping[str, Any]] = {"sqlite": _using(sqlite.insert), "postgresql": _using(postgresql.insert)}
+_EXPIRED: Final = TOKEN.delete().where(TOKEN.c.until < bindparam("now"))
+
+
+class SeenTokens:
+    """The used tokens of an installation, in its database.
+
+    While the database is away each process remembers those that it saw itself; they go into the database when it is
+    back. The methods may be called from several threads.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._unsaved: dict[str, int] = {}
+        self._lock = Lock()
+        self._away = False
+        self._cleaned_at = 0
+
+    def first_time(self, issuer: str, jti: str, until: int, now: int) -> bool:
+        """Whether the token `jti` of `issuer` is used for the first time; it is remembered `until` it expires.
+
+        Times are in milliseconds since 1970 UTC. Never raises.
+        """
+        id_ = hashlib.sha256(f"{issuer}\0{jti}".encode("utf-8", "surrogatepass")).hexdigest()
+        until = min(until, _LATEST)
+        with self._lock:
+            if self._unsaved.get(id_, -1) >= now:
+                return False
+            unsaved = dict(self._unsaved)
+        try:
+            with self._database.begin(patience_ms=_PATIENCE_MS) as connection:
+                first = self._use(connection, {id_: until}, now) == 1
+                if unsaved:
+                    self._use(connection, unsaved, now)
+                if now - self._cleaned_at >= _CLEANED_EVERY_MS:
+                    connection.execute(_EXPIRED, {"now": now})
+                    self._cleaned_at = now
+        except Unwritable as error:
+            return self._first_here(id_, until, now, error)
+        self._saved(unsaved)
+        return first
+
+    def _use(self, connection: Connection, tokens: Mapping[str, int], now: int) -> int:
+        rows = [{"id": id_, "until": until, "now": now} for id_, until in tokens.items()]
+        return connection.execute(_USE[connection.dialect.name], rows if len(rows) > 1 else rows[0]).rowcount
+
+    def _first_here(self, id_: str, until: int, now: int, error: Unwritable) -> bool:
+        with self._lock:
+            if not self._away:
+                self._away = True
+                _log.warning("used tokens are remembered in this process only, the database is away: %s", error)
+            if now - self._cleaned_at >= _CLEANED_EVERY_MS:
+                self._unsaved = {one: expires for one, expires in self._unsaved.items() if expires >= now}
+                self._cleaned_at = now
+            if self._unsaved.get(id_, -1) >= now:
+                return False
+            self._unsaved[id_] = until
+            return True
+
+    def _saved(self, tokens: Mapping[str, int]) -> None:
+        with self._lock:
+            for id_ in tokens:
+                self._unsaved.pop(id_, None)
+            if self._away:
+                self._away = False
+                _log.info("used tokens are remembered in the database again")
