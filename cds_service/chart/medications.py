@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Set
 from typing import Any, Final
 
 from cds_service.chart.chains import link_chains
@@ -14,10 +15,11 @@ from cds_service.chart.moment import Moment, last, period_end, period_start
 from cds_service.chart.subject import Subject, name_of
 from cds_service.chart.versions import newer
 from cds_service.fhir.read import Reading, read_contained
-from cds_service.fhir.references import relative
+from cds_service.fhir.references import base_of, parse_reference, relative, server_of
 from cds_service.fhir.resources import (
     CodeableConcept,
     Deferred,
+    Entry,
     MedicationAdministration,
     MedicationRequest,
     MedicationStatement,
@@ -192,6 +194,45 @@ class MedicationReader:
             inner = read_contained(contained, text[1:])
             return inner if isinstance(inner, MedicationResource) else None
         return self._resources.get(text) or self._resources.get(relative(text))
+
+
+def unsent_medications(reading: Reading, drafted: Reading, server: str) -> tuple[list[str], list[str]]:
+    """The ids of the Medications on `server` that draft orders point to and that nobody sent, and of those that only
+    what is on the chart points to; what may be taken now comes first.
+    """
+    known = {*_resources(reading), *_resources(drafted)}
+    drafts = _pointed_at(drafted.entries[MedicationRequest], known, server)
+    stored = [
+        entry
+        for kind in (MedicationRequest, MedicationStatement, MedicationAdministration)
+        for entry in reading.entries[kind]
+        if not _is_void(entry.resource)
+    ]
+    stored.sort(key=lambda entry: getattr(entry.resource, "status", None) not in _MAY_COUNT)
+    found = _pointed_at(stored, known, server)
+    return drafts, [name for name in found if name not in drafts]
+
+
+def _is_void(source: Any) -> bool:
+    return source.status in _VOID or getattr(source, "doNotPerform", None) is True
+
+
+def _pointed_at(entries: Iterable[Entry], known: Set[str], server: str) -> list[str]:
+    found: dict[str, None] = {}
+    source: Any
+    for entry in entries:
+        source = entry.resource
+        pointer = source.medicationReference
+        text = pointer.reference if pointer is not None else None
+        if text is None or text in known or relative(text) in known:
+            continue
+        target = parse_reference(text)
+        if target is None or target.type != "Medication":
+            continue
+        base = target.base or base_of(entry.fullUrl)
+        if base is None or server_of(base) == server_of(server):
+            found[target.id] = None
+    return list(found)
 
 
 def _resources(reading: Reading) -> dict[str, MedicationResource]:

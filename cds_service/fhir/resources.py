@@ -266,9 +266,10 @@ class Entry(Struct, gc=False):
 
 
 class BundleLink(Struct, gc=False):
-    """Bundle.link; only whether there is a next page is read."""
+    """Bundle.link; only the one to the next page is read."""
 
     relation: str | None = None
+    url: str | None = None
 
 
 class Bundle(Resource, gc=False, tag="Bundle"):

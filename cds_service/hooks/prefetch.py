@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from cds_service.fhir.read import Sent, decode
-from cds_service.fhir.resources import Bundle, OperationOutcome
+from cds_service.fhir.resources import Bundle, BundleLink, OperationOutcome
+from cds_service.fhir.server import next_link
 from cds_service.hooks.envelope import kind
 from cds_service.hooks.errors import BadRequest, DataMissing, Issue
 from cds_service.hooks.names import RESOURCE_TYPES, told
@@ -22,13 +23,18 @@ class Prefetch(msgspec.Struct, frozen=True, kw_only=True):
 
     `supplied` holds what came for every key that was answered: a resource, one or more Bundles, or `null` when there is
     nothing to be had. Of the keys in `partial` only a part came (the first page, or the search also reported an error).
-    The queries of `failed` failed, and `absent` were not sent.
+    The queries of `failed` failed, and `absent` were not sent. `more` holds the link to the next page of those keys in
+    `partial` of which only the first page came. Keys of which something was fetched from the FHIR server are in
+    `fetched`; of those in `unfetched` something is still missing though it was asked for.
     """
 
     supplied: dict[str, tuple[Sent, ...]]
     partial: tuple[str, ...]
     failed: tuple[str, ...]
     absent: tuple[str, ...]
+    more: dict[str, BundleLink] = {}
+    fetched: tuple[str, ...] = ()
+    unfetched: tuple[str, ...] = ()
 
 
 class _Search(msgspec.Struct, gc=False):
@@ -40,10 +46,6 @@ class _Entry(msgspec.Struct, gc=False):
     search: _Search | None = None
 
 
-class _Link(msgspec.Struct, gc=False):
-    relation: str | None = None
-
-
 class _Issue(msgspec.Struct, gc=False):
     severity: str | None = None
 
@@ -53,7 +55,7 @@ class _Resource(msgspec.Struct, rename="camel"):
 
     resource_type: str | None = None
     entry: list[_Entry] | None = None
-    link: list[_Link] | None = None
+    link: list[BundleLink] | None = None
     issue: list[_Issue] | None = None
 
 
@@ -62,8 +64,10 @@ _members: Final = msgspec.json.Decoder(dict[str, Raw])
 _READ: Final = re.compile(r"([A-Z][A-Za-z]+)/")
 _FAILURES: Final = ("error", "fatal")
 _NO_NAMES: Final[Mapping[str, str]] = {}
-State = Literal["whole", "partial", "failed"]
-"""What an answer to a query holds: everything, a part (a page, or an error beside the matches), or an error only."""
+State = Literal["whole", "page", "partial", "failed"]
+"""What an answer to a query holds: everything, a page that others follow, a part (an error stands beside the matches),
+or an error only.
+"""
 _State = State | Literal["absent"]
 
 
@@ -78,6 +82,7 @@ def read_prefetch(sent: Mapping[str, Raw], service: Service, names: Mapping[str,
     Raises BadRequest, naming the keys, when a value is not what a FHIR server can answer.
     """
     supplied: dict[str, tuple[Sent, ...]] = {}
+    more: dict[str, BundleLink] = {}
     keys: dict[_State, list[str]] = {"partial": [], "failed": [], "absent": []}
     malformed = []
     if names:
@@ -96,12 +101,21 @@ def read_prefetch(sent: Mapping[str, Raw], service: Service, names: Mapping[str,
         if usable:
             supplied[key] = usable
         state = _together(states)
+        if state == "page":
+            state = "partial"
+            link = next_link(found[0]) if len(found) == 1 else None
+            if link is not None:
+                more[key] = link
         if state != "whole":
             keys[state].append(key)
     if malformed:
         raise BadRequest(malformed)
     return Prefetch(
-        supplied=supplied, partial=tuple(keys["partial"]), failed=tuple(keys["failed"]), absent=tuple(keys["absent"])
+        supplied=supplied,
+        partial=tuple(keys["partial"]),
+        failed=tuple(keys["failed"]),
+        absent=tuple(keys["absent"]),
+        more=more,
     )
 
 
@@ -153,7 +167,7 @@ def _state_of_bundle(bundle: Bundle) -> State:
     outcomes = [entry.resource for entry in entries if isinstance(entry.resource, OperationOutcome)]
     if any(issue.severity in _FAILURES for outcome in outcomes for issue in outcome.issue or ()):
         return "failed" if len(outcomes) == len(entries) else "partial"
-    return "partial" if any(link.relation == "next" for link in bundle.link or ()) else "whole"
+    return "page" if any(link.relation == "next" for link in bundle.link or ()) else "whole"
 
 
 def _state_of_shell(raw: Raw, expected: str) -> State:
@@ -175,7 +189,7 @@ def _search_state(bundle: _Resource) -> State:
         outcomes = entries
     if any(_failed(outcome) for outcome in outcomes):
         return "failed" if len(outcomes) == len(entries) else "partial"
-    return "partial" if any(link.relation == "next" for link in bundle.link or ()) else "whole"
+    return "page" if any(link.relation == "next" for link in bundle.link or ()) else "whole"
 
 
 def _failed(entry: _Entry) -> bool:
@@ -192,7 +206,7 @@ def _decode(raw: Raw) -> _Resource:
         raise Malformed(f"expected a FHIR resource, found {kind(raw)}.")
     try:
         return _resource.decode(raw)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Malformed(f"expected a FHIR resource. {error}.") from None
 
 
