@@ -94,14 +94,16 @@ def _split(suggestions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _before_2_0(card: Card) -> Card:
-    """A card whose delete actions name what they delete in `resource`."""
-    if "suggestions" not in card:
-        return card
-    suggestions = [
-        {**one, "actions": [_by_resource(action) for action in one["actions"]]} if "actions" in one else one
-        for one in card["suggestions"]
-    ]
-    return {**card, "suggestions": suggestions}
+    """A card whose delete actions name what they delete in `resource`, and whose links launch nothing by themselves."""
+    found = dict(card)
+    if "suggestions" in card:
+        found["suggestions"] = [
+            {**one, "actions": [_by_resource(action) for action in one["actions"]]} if "actions" in one else one
+            for one in card["suggestions"]
+        ]
+    if "links" in card:
+        found["links"] = [_only(one, _LINK) for one in card["links"]]
+    return found
 
 
 def _by_resource(action: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,8 +117,6 @@ def _of_1_0(card: Card) -> Card:
     if "suggestions" in card:
         found["suggestions"] = [_only(one, _SUGGESTION) for one in card["suggestions"]]
         found["selectionBehavior"] = "at-most-one"
-    if "links" in card:
-        found["links"] = [_only(one, _LINK) for one in card["links"]]
     return found
 
 
