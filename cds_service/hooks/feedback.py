@@ -59,14 +59,22 @@ class _Instant(fields.Field[int]):
         raise self.make_error("invalid")
 
 
+class _Words(Text):
+    """A string that is kept: PostgreSQL has no room for the character NUL."""
+
+    def __init__(self, expected: str, **options: Any) -> None:
+        super().__init__(expected, **options)
+        self.validators.append(validate.Regexp(r"[^\0]*\Z", error="text without NUL characters"))
+
+
 class _Reason(Members):
-    code = Text("a code", longest=200, required=True)
-    system = Text("a URI", longest=500)
+    code = _Words("a code", longest=200, required=True)
+    system = _Words("a URI", longest=500)
 
 
 class _OverrideReason(Members):
     reason = fields.Nested(_Reason, error_messages=expecting("a Coding"))
-    userComment = Text("text", longest=10_000)
+    userComment = _Words("text", longest=10_000)
     extension = fields.Dict(error_messages=expecting("an object"))
 
     @validates_schema
@@ -76,11 +84,11 @@ class _OverrideReason(Members):
 
 
 class _Accepted(Members):
-    id = Text("the uuid of a suggestion", longest=200, required=True)
+    id = _Words("the uuid of a suggestion", longest=200, required=True)
 
 
 class _Entry(Members):
-    card = Text(_UUID, longest=200, required=True)
+    card = _Words(_UUID, longest=200, required=True)
     outcome = fields.String(
         required=True,
         validate=validate.OneOf(("accepted", "overridden"), error="accepted or overridden"),
