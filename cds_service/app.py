@@ -2,38 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, repeat
 
 from flask import Flask
 
-from cds_service.config import Config
+from cds_service.check import checked_knowledge
+from cds_service.config import Config, installation_secret
 from cds_service.health import health
-from cds_service.hooks.call import answer
-from cds_service.hooks.errors import Unavailable
-from cds_service.hooks.feedback import FeedbackEntry
+from cds_service.hooks.authentication import Authenticator
+from cds_service.hooks.clients import Clients
+from cds_service.hooks.completion import Completion
+from cds_service.hooks.cors import allow_origins
+from cds_service.hooks.read_clients import read_clients
 from cds_service.hooks.views import Clock, answer_errors, cds_hooks, system_clock
+from cds_service.installation import Installation
 from cds_service.knowledge.knowledge import Knowledge
-from cds_service.store.feedback import FeedbackStore, Unwritable
+from cds_service.knowledge.load import load_knowledge
+from cds_service.operating.audit import Audit
+from cds_service.operating.logs import log_call
+from cds_service.operating.metrics import Metrics, Part, metrics
+from cds_service.store.database import Database
+from cds_service.store.feedback import FeedbackStore
+from cds_service.store.memory import CardMemory
+from cds_service.store.seen import SeenTokens
+
+_log = logging.getLogger(__name__)
 
 
 def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock) -> Flask:
     """The application that answers CDS Hooks calls from `knowledge`.
 
-    It opens no connection: the database is first used by the process that answers.
+    It opens no connection: the database is first used by the process that answers. Raises KnowledgeError when the file
+    of registered clients has mistakes, ConfigError when there is no secret and none can be made.
     """
     app = Flask("cds_service", static_folder=None)
-    store = FeedbackStore(config.database)
-
-    def call(service_id: str, body: bytes, now: int) -> bytes:
-        return answer(knowledge, service_id, body, now).body
-
-    def save_feedback(service_id: str, entries: Sequence[FeedbackEntry]) -> None:
-        try:
-            store.save(service_id, entries)
-        except Unwritable as error:
-            raise Unavailable(["The feedback could not be stored."]) from error
-
+    registered = config.clients is not None
+    clients = read_clients(config.clients, knowledge.services) if config.clients is not None else Clients()
+    database = Database(config.database)
+    remembered = CardMemory(database, installation_secret(config))
+    ids = [service.id for service in knowledge.services]
+    counted = Metrics(ids)
+    audit = Audit(config.audit, partial(counted.failed, "audit")) if config.audit is not None else None
+    installation = Installation(
+        knowledge=knowledge,
+        clients=clients,
+        authenticator=Authenticator(clients, SeenTokens(database).first_time, config.ca_bundle) if registered else None,
+        completion=Completion(config.fhir_seconds, config.max_body, config.ca_bundle),
+        keys=remembered,
+        memory=remembered if config.memory else None,
+        feedback=FeedbackStore(database),
+        observers=(log_call, counted.observe, *([audit.observe] if audit is not None else [])),
+        note_failure=partial(_note_failure, counted),
+    )
     answer_errors(app, config.max_body)
-    app.register_blueprint(cds_hooks(knowledge.services, call, save_feedback, clock=clock, max_body=config.max_body))
-    app.register_blueprint(health(knowledge.version, store.writable))
+    app.register_blueprint(cds_hooks(installation, ids, clock=clock, max_body=config.max_body))
+    app.register_blueprint(health(knowledge.version, lambda: _problems(database)))
+    app.register_blueprint(metrics(counted))
+    allow_origins(app, {origin for client in clients.clients for origin in client.origins})
     return app
+
+
+def builder(config: Config) -> Callable[[], Flask]:
+    """What makes the application from the files as they are: at first when they have no mistakes, later, with the old
+    application still serving, only when all cases of the cards pass too. Raises KnowledgeError or ConfigError.
+    """
+    load = chain([load_knowledge], repeat(checked_knowledge))
+    return lambda: create_app(config, next(load)(config.cards))
+
+
+def _problems(database: Database) -> list[str]:
+    return (
+        [] if database.writable() else ["The database cannot be written: feedback is refused, nothing is remembered."]
+    )
+
+
+def _note_failure(counted: Metrics, part: Part, kind: str) -> None:
+    _log.warning("the database could not be used for %s: %s", part, kind)
+    counted.failed(part)

@@ -11,19 +11,27 @@ from typing import Any, Final
 from uuid import uuid4
 
 import click
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cds_service.config import Config, ConfigError, installation_secret
 from cds_service.evaluate import Outcome
 from cds_service.explain import Because, Missing, because, facts, missing
 from cds_service.fhir.dates import milliseconds, written
+from cds_service.history import NOTHING, History
 from cds_service.hooks.call import Answer, answer, unreadable_resources
+from cds_service.hooks.clients import LOCAL, Client
 from cds_service.hooks.envelope import read_envelope, read_value
 from cds_service.hooks.errors import BadRequest, Issue, NotFound, Refused, operation_outcome
+from cds_service.hooks.read_clients import read_clients
+from cds_service.hooks.request import Request
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.reading import KnowledgeError
+from cds_service.store.database import Database, Unwritable
+from cds_service.store.memory import CardMemory
 
 _WIDTH: Final = 160
 """Columns where there is no terminal."""
@@ -32,24 +40,45 @@ _ORDER: Final = ("shown", "merged", "withheld", "suppressed", "unknown", "quiet"
 _STYLES: Final = {"shown": "bold", "merged": "bold", "unknown": "magenta", "quiet": "dim", "not-applicable": "dim"}
 
 
-def run_explain(folder: Path, paths: Sequence[str], *, service_id: str | None, now: str | None, as_json: bool) -> int:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of the requests: of which service (None: the one of the hook), when (None: now), by which client
+    (None: the local one), and whether with what the installation remembers.
+    """
+
+    service_id: str | None
+    now: str | None
+    client_name: str | None
+    memory: bool
+
+
+def run_explain(config: Config, paths: Sequence[str], asked: Asked, *, as_json: bool) -> int:
     """Explain each request in turn; the exit code: 0 when all were answered, 1 when one was refused, 2 for bad
     arguments.
     """
     try:
-        moment = _moment(now)
-        knowledge = load_knowledge(folder)
+        moment = _moment(asked.now)
+        knowledge = load_knowledge(config.cards)
+        client = _client(config, knowledge, asked.client_name)
+        memory = CardMemory(Database(config.database), installation_secret(config)) if asked.memory else None
         bodies = [(path, _read(path)) for path in paths]
     except KnowledgeError as error:
-        click.echo(f"The knowledge has mistakes.\n{error}", err=True)
+        click.echo(f"There are mistakes in the cards or the clients.\n{error}", err=True)
         return 2
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ConfigError) as error:
         click.echo(f"Error: {error}", err=True)
         return 2
+
+    def recall(request: Request) -> History:
+        return memory.history(client.name, request, moment) if memory is not None else NOTHING
+
     refused = False
     for path, body in bodies:
         try:
-            answered = answer(knowledge, _service(knowledge, body, service_id), body, moment)
+            service_id = _service(knowledge, body, asked.service_id)
+            answered = answer(knowledge, service_id, body, moment, client=client, recall=recall)
+        except Unwritable as error:
+            click.echo(f"Error: the database cannot be read ({error})", err=True)
+            return 2
         except Refused as error:
             refused = True
             _tell_refused(path, error, as_json)
@@ -59,6 +88,17 @@ def run_explain(folder: Path, paths: Sequence[str], *, service_id: str | None, n
         else:
             _print(path, answered)
     return 1 if refused else 0
+
+
+def _client(config: Config, knowledge: Knowledge, name: str | None) -> Client:
+    if name is None:
+        return LOCAL
+    registered = read_clients(config.clients, knowledge.services).clients if config.clients is not None else ()
+    for client in registered:
+        if client.name == name:
+            return client
+    known = ", ".join(client.name for client in registered) or "none; see --clients"
+    raise ValueError(f"--client: found '{name}', expected a registered client: {known}")
 
 
 def _moment(now: str | None) -> int:

@@ -7,9 +7,11 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from flask import Flask
@@ -34,7 +36,7 @@ _M_MMAP_THRESHOLD: Final = -3
 _MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 (gunicorn creates and unlinks its own heartbeat file there)
 _HEADER_BYTES: Final = 16_380
 """The longest header field: a bearer token that is too long shall be refused as such, not as bad HTTP."""
-_SECONDS: Final = 15.0
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 Build = Callable[[], Flask]
 """Makes the application from the files as they are now. Raises KnowledgeError or ConfigError for a mistake in them."""
@@ -88,15 +90,39 @@ class Server(BaseApplication):
         _Arbiter(self).run()
 
 
+class _Stopped(BaseException):
+    """A signal to stop came while an application was being built."""
+
+
 class _Arbiter(Arbiter):
-    """gunicorn's main process, which on HUP leaves the workers alone unless there is something new to serve."""
+    """gunicorn's main process. On HUP it leaves the workers alone unless there is something new to serve.
+
+    Several HUPs at once are one, and a signal to stop goes before them and breaks off building.
+    """
 
     app: Server
+    _building = False
+
+    def wait_for_signals(self, timeout: float | None = 1.0) -> list[int]:
+        found = super().wait_for_signals(timeout)
+        return [one for one in found if one in _STOPS] or list(dict.fromkeys(found))
+
+    def signal(self, sig: int, frame: FrameType | None) -> None:
+        super().signal(sig, frame)
+        if self._building and sig in _STOPS:
+            raise _Stopped
 
     def reload(self) -> None:
-        if self.app.renew():
-            super().reload()
-            _log.info("reloaded")
+        self._building = True
+        try:
+            if not self.app.renew():
+                return
+        except _Stopped:
+            return
+        finally:
+            self._building = False
+        super().reload()
+        _log.info("reloaded")
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -105,7 +131,7 @@ def settings(config: Config) -> dict[str, Any]:
     return {
         "bind": f"{host}:{config.port}",
         "workers": config.workers,
-        "worker_class": patient_worker(getattr(config, "body_seconds", _SECONDS)),
+        "worker_class": patient_worker(config.body_seconds),
         "threads": _THREADS,
         "preload_app": True,
         "max_requests": 20_000,
@@ -141,10 +167,9 @@ def serve(build: Build, config: Config) -> None:
 
     HUP builds anew and lets new workers serve it while the old ones finish; what has mistakes is not served.
     """
-    if isinstance(build, Flask):  # XXX until cli.py gives the factory
-        app = build
-        build = lambda: app  # noqa
     logs.configure(config.log_level)
+    if config.clients is None:
+        _log.warning("no clients are registered: everybody on this machine is answered, and nobody else")
     memory = _MEMORY_FOLDER if _MEMORY_FOLDER.is_dir() else None
     folder, owner = tempfile.mkdtemp(prefix="cds-service-", dir=memory), os.getpid()
     os.environ[FOLDER] = folder

@@ -14,9 +14,10 @@ LAYERS = {
     "explain": {"fhir", "chart", "knowledge", "evaluate"},
     "history": {"fhir", "chart", "knowledge", "evaluate"},
     "select": {"fhir", "chart", "knowledge", "evaluate", "history"},
-    "store": {"hooks", "history", "knowledge", "fhir"},
-    "hooks": {"fhir", "chart", "knowledge", "evaluate", "explain", "history", "select", "outgoing"},
+    "store": {"hooks", "history", "knowledge", "fhir", "config"},
+    "hooks": {"fhir", "chart", "knowledge", "evaluate", "explain", "history", "select", "outgoing", "operating"},
     "outgoing": set(),
+    "operating": set(),
 }
 OUTSIDE = {"flask", "sqlalchemy", "requests", "gunicorn", "werkzeug"}
 

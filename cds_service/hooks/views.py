@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 from uuid import uuid4
 
 from flask import Blueprint, Flask, Response, g, request
@@ -16,7 +17,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
 
-from cds_service.hooks.discovery import discovery
+from cds_service.hooks.clients import Client
 from cds_service.hooks.errors import (
     BadRequest,
     Encoded,
@@ -26,25 +27,43 @@ from cds_service.hooks.errors import (
     NotFound,
     Refused,
     TooLarge,
+    Unauthorized,
     Unavailable,
     WrongMediaType,
     operation_outcome,
 )
 from cds_service.hooks.feedback import FeedbackEntry, read_feedback
 from cds_service.hooks.response import BadResponse
-from cds_service.knowledge.services import Service
+from cds_service.operating.record import CallRecord, Kind
 
 _log = logging.getLogger(__name__)
 
 CORRELATION_HEADER: Final = "X-Correlation-ID"
 MEDIA_TYPES: Final = ("application/json", "application/fhir+json")
-_BRIEFLY: Final = "max-age=60"
+_BRIEFLY: Final = "private, max-age=60"
+_KINDS: Final[dict[str | None, Kind]] = {"cds_hooks.discover": "discovery", "cds_hooks.feedback": "feedback"}
 
-Respond = Callable[[str, bytes, int], bytes]
-"""The JSON of a response, from the service id, the body of the request, and now in milliseconds since 1970 UTC."""
-SaveFeedback = Callable[[str, Sequence[FeedbackEntry]], None]
 Clock = Callable[[], int]
 """Now, in milliseconds since 1970 UTC."""
+
+
+class Service(Protocol):
+    """What the addresses below /cds-services need: who calls, and what is answered. Each method may raise Refused."""
+
+    def identify(self, authorization: str | None, url: str, path: str, service_id: str | None, now: int) -> Client:
+        """The client that calls `path`, reached as `url`, by its Authorization header."""
+
+    def discover(self, client: Client) -> bytes:
+        """The JSON of discovery for a client."""
+
+    def respond(self, client: Client, service_id: str, body: bytes, record: CallRecord) -> bytes:
+        """The JSON of a response; what came of it is noted in `record`."""
+
+    def save_feedback(self, client: Client, service_id: str, entries: Sequence[FeedbackEntry], now: int) -> None:
+        """Keep feedback."""
+
+    def observe(self, record: CallRecord) -> None:
+        """Take note of a call that has been answered."""
 
 
 def system_clock() -> int:
@@ -52,33 +71,54 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def cds_hooks(
-    services: Sequence[Service], respond: Respond, save_feedback: SaveFeedback, *, clock: Clock, max_body: int
-) -> Blueprint:
-    """Discovery, the services and their feedback, below /cds-services (CDS Hooks 2.0.1)."""
+def cds_hooks(service: Service, ids: Sequence[str], *, clock: Clock, max_body: int) -> Blueprint:
+    """Discovery, the services `ids` and their feedback, below /cds-services (CDS Hooks 2.0.1)."""
     views = Blueprint("cds_hooks", __name__, url_prefix="/cds-services")
-    described = discovery(services)
-    ids = frozenset(service.id for service in services)
 
-    def require_service(service_id: str) -> None:
-        if service_id not in ids:
+    def identify(service_id: str | None = None) -> Client:
+        record: CallRecord = g.record
+        known = service_id if service_id in ids else None
+        record.service = known
+        authorization = request.headers.get("Authorization")
+        client = service.identify(authorization, request.base_url, request.path, known, record.at)
+        record.client = client.name
+        if service_id is not None and known is None:
             raise NotFound(f"No service has this id. Services: {', '.join(sorted(ids)) or 'none'}.")
+        return client
+
+    @views.before_request
+    def _begin() -> None:
+        g.started = time.perf_counter()
+        g.record = CallRecord(kind=_KINDS.get(request.endpoint, "call"), correlation_id=g.correlation_id, at=clock())
+
+    @views.after_request
+    def _end(answer: Response) -> Response:
+        if request.method != "OPTIONS":
+            record: CallRecord = g.record
+            record.status = answer.status_code
+            record.total = time.perf_counter() - g.started
+            service.observe(record)
+        return answer
 
     @views.get("", strict_slashes=False)
     def discover() -> Response:
-        found = _json(described)
+        found = _json(service.discover(identify()))
         found.headers["Cache-Control"] = _BRIEFLY
         return found
 
     @views.post("/<service_id>", strict_slashes=False)
     def call(service_id: str) -> Response:
-        require_service(service_id)
-        return _json(respond(service_id, read_body(max_body), clock()))
+        client = identify(service_id)
+        return _json(service.respond(client, service_id, read_body(max_body), g.record))
 
     @views.post("/<service_id>/feedback", strict_slashes=False)
     def feedback(service_id: str) -> Response:
-        require_service(service_id)
-        save_feedback(service_id, read_feedback(read_body(max_body)))
+        client = identify(service_id)
+        if client.profile == "1.0":
+            raise NotFound("CDS Hooks 1.0, which this client is registered for, has no feedback.")
+        entries = read_feedback(read_body(max_body))
+        service.save_feedback(client, service_id, entries, g.record.at)
+        g.record.feedback = Counter(entry.outcome for entry in entries)
         return Response(status=200)
 
     return views
@@ -144,7 +184,7 @@ def answer_errors(app: Flask, max_body: int) -> None:
 
     @app.errorhandler(Refused)
     def _refused(error: Refused) -> Response:
-        _log.info("%s refused %d: %s [%s]", request.endpoint, error.status, error, g.correlation_id)
+        _explain(error.reason if isinstance(error, Unauthorized) else str(error))
         return _outcome(error)
 
     @app.errorhandler(HTTPException)
@@ -162,10 +202,22 @@ def answer_errors(app: Flask, max_body: int) -> None:
         problems = error.problems if isinstance(error, BadResponse) else ()
         told = "\n  ".join((*problems, *lines))
         _log.error("%s failed: %s [%s]\n  %s", request.endpoint, type(error).__name__, g.correlation_id, told)
+        _explain(type(error).__name__)
         return _outcome(Failed())
 
 
+def _explain(reason: str) -> None:
+    """Note for the log why the current call is refused."""
+    if "record" in g:
+        g.record.reason = reason
+
+
 def _outcome(refused: Refused) -> Response:
+    if isinstance(refused, Unauthorized):
+        # The same for every reason, and it tells nothing (best practice of CDS Hooks).
+        plain = Response(status=refused.status, headers={"WWW-Authenticate": "Bearer"})
+        del plain.headers["Content-Type"]
+        return plain
     answer = _json(operation_outcome(refused, g.correlation_id), refused.status)
     if isinstance(refused, MethodNotAllowed):
         answer.headers["Allow"] = ", ".join(refused.allow)

@@ -89,7 +89,7 @@ def test_DISC_19_head_and_options_are_answered_and_a_trailing_slash_is_accepted(
 
 
 def test_PERF_04_PERF_05_discovery_may_be_cached_briefly(client: FlaskClient) -> None:
-    assert client.get("/cds-services").headers["Cache-Control"] == "max-age=60"
+    assert client.get("/cds-services").headers["Cache-Control"] == "private, max-age=60"
 
 
 def test_TPL_01_TPL_07_TPL_14_templates_are_plain_reads_and_searches(services: list[dict[str, Any]]) -> None:

@@ -1,0 +1,40 @@
+"""The commands that care for the database: `cds-service migrate` and `cds-service purge`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from cds_service.config import Config
+from cds_service.fhir.uncertain import DAY
+from cds_service.store.database import Database, Unwritable
+from cds_service.store.migrations import migrate
+from cds_service.store.purge import purge
+
+
+def run_migrate(config: Config) -> int:
+    """Bring the database to the newest revision and say which that is; 0, or 1 when it cannot be used."""
+    try:
+        revision = migrate(Database(config.database))
+    except Unwritable as error:
+        return _refuse(error)
+    click.echo(f"The database is at revision {revision}.")
+    return 0
+
+
+def run_purge(config: Config) -> int:
+    """Delete what is older than the retention and say how much; 0, or 1 when the database cannot be used."""
+    now = time.time_ns() // 1_000_000
+    try:
+        deleted = purge(Database(config.database), now - config.retention_days * DAY, now)
+    except Unwritable as error:
+        return _refuse(error)
+    for table, count in deleted.items():
+        click.echo(f"{table}: {count} deleted")
+    return 0
+
+
+def _refuse(error: Unwritable) -> int:
+    click.echo(f"Error: the database cannot be used ({error})", err=True)
+    return 1
