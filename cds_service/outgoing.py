@@ -33,7 +33,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 """The IP addresses of a host name for connections to a port; raises OSError when there are none."""
 
 _URL: Final = re.compile(
-    r"(?P<origin>(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?)([/?][\x21-\x7e]*)?"
+    r"(?P<origin>(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?)([/?][\x21-\x7e]*)?"
 )
 _NUMBER: Final = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 _THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")
@@ -79,6 +79,7 @@ class Outgoing:
         self._networks = [ip_network(one) for one in networks]
         self._longest = longest
         self._resolve = resolve or addresses_of
+        self._this_call = threading.local()
         self._adapter = _Adapter(self._connect, _tls(ca_bundle))
 
     def get(self, url: str, *, deadline: float, headers: Mapping[str, str] = {}) -> Answer:
@@ -88,10 +89,13 @@ class Outgoing:
         """
         origin = checked_origin(url)
         request = _prepared(url, headers, origin)
+        self._this_call.connected = False
         try:
             return self._exchange(request, origin, deadline)
         except _Dropped:
-            return self._exchange(request, origin, deadline)  # the server had closed a connection that was kept open
+            if self._this_call.connected:
+                raise
+            return self._exchange(request, origin, deadline)  # a connection that was kept open had been closed
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -124,6 +128,7 @@ class Outgoing:
 
     def _connect(self, host: str, port: int, seconds: float | None) -> socket.socket:
         """An open connection to one of the allowed addresses of `host`, until `seconds` from now."""
+        self._this_call.connected = True
         until = time.monotonic() + (seconds or 0)
         host = host.strip("[]")
         allowed = [one for one in self._addresses(host, port, until) if self._is_allowed(one, host)]
@@ -189,7 +194,7 @@ def checked_origin(url: str) -> str:
     or a fragment, is not plain ASCII, or spells an IP address in another way than usual.
     """
     parts = _URL.fullmatch(url)
-    if parts is None or "\\" in url or "#" in url:
+    if parts is None or "\\" in url or "#" in url or int(parts["port"] or 0) > 65_535:
         raise OutgoingError("refused-address", "expected an https URL without user, fragment, spaces and odd letters")
     host = parts["host"].strip("[]")
     literal = _literal(host)

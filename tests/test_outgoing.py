@@ -141,6 +141,7 @@ def test_this_machine_may_be_asked_by_http(host: str) -> None:
         "http://127.0.0.1:{port}/a b",
         "http://127.0.0.1:{port}/a\r\nX: y",
         "http://127.0.0.1:{port}1000000/",
+        "http://127.0.0.1:65536/",
         "https://:{port}/",
         "https://[127.0.0.1]:{port}/",
         "",
@@ -339,6 +340,7 @@ def test_what_is_no_whole_answer_is_broken(said: bytes) -> None:
 
     with outgoing() as asker, listening(speak) as server:
         assert failure(asker, server.origin + "/").kind == "broken"
+        assert server.connections == 1
 
 
 def test_nobody_listening_is_no_connection() -> None:
