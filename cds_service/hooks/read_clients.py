@@ -55,7 +55,7 @@ class ClientSchema(Schema):
         fields.String(validate=validate.OneOf(ALGORITHMS, error=f"one of {', '.join(ALGORITHMS)}")),
         validate=validate.Length(min=1, error="at least one algorithm"),
     )
-    profile = fields.Raw()
+    profile = fields.Raw(allow_none=True)
     audiences = _texts()
     tenants = _texts()
     services = _texts()
@@ -106,7 +106,7 @@ def read_clients(path: Path, services: Sequence[Service]) -> Clients:
     if public is not None:
         _check_url(public, problems)
     nodes: list[Node] = []
-    for node in _each(root, "clients"):
+    for node in root.get("clients") or ():
         _only_keys(node, ClientSchema, problems)
         conforms(ClientSchema, node, problems)
         _check_client(node, known, problems)
@@ -181,7 +181,9 @@ def _check_key_set(found: KeySet, jwks: Node, algorithms: Sequence[str], problem
     bits = f"EC keys, RSA keys of {SHORTEST_RSA} to {LONGEST_RSA} bits"
     for mistake in found.mistakes:
         problems.add(jwks, f"'{jwks.value}', where {mistake}", f"public keys, each with a kid of its own: {bits}")
-    if not found.mistakes and not any(key.fits(one) for key in found.keys.values() for one in algorithms):
+    if found.mistakes or not set(algorithms) <= set(ALGORITHMS):
+        return
+    if not any(key.fits(one) for key in found.keys.values() for one in algorithms):
         problems.add(jwks, f"no key to check signatures with in '{jwks.value}'", f"keys for {', '.join(algorithms)}")
 
 
