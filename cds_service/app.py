@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain, repeat
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from flask import Flask
 
@@ -28,6 +30,9 @@ from cds_service.store.database import Database
 from cds_service.store.feedback import FeedbackStore
 from cds_service.store.memory import CardMemory
 from cds_service.store.seen import SeenTokens
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +66,7 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
     app.register_blueprint(cds_hooks(installation, ids, clock=clock, max_body=config.max_body))
     app.register_blueprint(health(knowledge.version, lambda: _problems(database)))
     app.register_blueprint(metrics(counted))
+    app.wsgi_app = _below(urlsplit(clients.public_url or "").path.rstrip("/"), app.wsgi_app)  # type: ignore[assignment, method-assign]
     allow_origins(app, {origin for client in clients.clients for origin in client.origins})
     return app
 
@@ -71,6 +77,22 @@ def builder(config: Config) -> Callable[[], Flask]:
     """
     load = chain([load_knowledge], repeat(checked_knowledge))
     return lambda: create_app(config, next(load)(config.cards))
+
+
+def _below(folder: str, answer: WSGIApplication) -> WSGIApplication:
+    """`answer` for addresses below `folder` too, for a proxy that passes on the whole path of the public URL."""
+
+    def answer_below(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(f"{folder}/"):
+            environ = {
+                **environ,
+                "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + folder,
+                "PATH_INFO": path[len(folder) :],
+            }
+        return answer(environ, start_response)
+
+    return answer_below if folder else answer
 
 
 def _problems(database: Database) -> list[str]:
