@@ -1,8 +1,8 @@
 """docs/conformance.md: what we do about each rule of CDS Hooks, from rows.yaml and from the names of the tests.
 
 A test carries the ids of the rows that it proves in its name, with `_` for `-`, before its sentence or in it:
-`test_FB_09_the_same_event_is_kept_once`, `test_JWT_05_JWT_14_…`, `test_CDS_R_1_…`. An id is one or more words of
-capitals and a number. Run `.venv/bin/python -m tests.conformance.page` to write the page.
+`test_FB_09_the_same_event_is_kept_once`, `test_JWT_05_JWT_14_…`, `test_CDS_R_1_…`. An id is a word of capitals and a
+number of two or three digits, or an invariant. Run `.venv/bin/python -m tests.conformance.page` to write the page.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Level = Literal["SHALL", "SHOULD", "MAY", "D", "V", "BP", "note"]
 """How a rule binds: the word of CDS Hooks, our decision (D), a vendor's way (V), best practice (BP) or a remark."""
 Binds = Literal["service", "client", "both"]
 
-_ID: Final = re.compile(r"_((?:[A-Z]+_)+\d+)(?=_|$)")
+_ID: Final = re.compile(r"_([A-Z]+_\d{2,3}|(?:CDS_[A-Z]+|ORD)_\d)(?=_|$)")
 _NAMES: Final = {
     word.lower(): word
     for word in (

@@ -52,7 +52,7 @@ def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == written, "run .venv/bin/python -m tests.conformance.page"
 
 
-def test_every_file_that_a_decision_names_is_there() -> None:
+def test_DISC_21_FHIR_12_every_file_that_a_decision_names_is_there() -> None:
     text = "\n".join(row.decision for row in ROWS.values())
     root = PAGE.parent.parent
     for name in ("README.md", "docs/deploy.md", "docs/cards", "docker-compose.yml", "benchmarks/request.py"):
@@ -67,8 +67,9 @@ def test_every_file_that_a_decision_names_is_there() -> None:
         ("test_JWT_05_JWT_14_a_fault", ("JWT_05", "JWT_14"), "A fault"),
         ("test_CDS_RESP_1_ORD_1_json_of_a_user", ("CDS_RESP_1", "ORD_1"), "JSON of a user"),
         ("test_HTTP_413_413_bytes", ("HTTP_413",), "413 bytes"),
-        ("test_REQ_HTTP_400_a_typing_mistake", ("REQ_HTTP_400",), "A typing mistake"),
-        ("test_version_1_0_has_no_row", (), "Version 1 0 has no row"),
+        ("test_FBB_09_a_typing_mistake", ("FBB_09",), "A typing mistake"),
+        ("test_SEC_01_TLS_1_2_is_spoken", ("SEC_01",), "TLS 1 2 is spoken"),
+        ("test_PRE_a_whole_section", (), "PRE a whole section"),
     ],
 )
 def test_ids_are_read_from_names(tmp_path: Path, name: str, ids: tuple[str, ...], sentence: str) -> None:

@@ -59,8 +59,10 @@ def test_RESP_02_nothing_to_say_is_an_empty_array(client: FlaskClient) -> None:
     assert answered(client.post(URL, json=sent))["cards"] == []
 
 
-def test_RESP_03_system_actions_are_never_sent(exchange: tuple[dict[str, Any], TestResponse]) -> None:
-    assert "systemActions" not in exchange[1].get_json()
+def test_RESP_03_RESP_04_SYS_01_SYS_02_SYS_03_system_actions_are_never_sent(
+    exchange: tuple[dict[str, Any], TestResponse],
+) -> None:
+    assert "systemActions" not in exchange[1].get_data(as_text=True)
 
 
 def test_REQ_01_REQ_05_the_same_call_twice_gives_the_same_cards(client: FlaskClient) -> None:
@@ -297,6 +299,40 @@ def test_FB_12_HTTP_400_wrong_feedback_is_named_by_index(client: FlaskClient) ->
     good = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:24:51Z"}
     answer = client.post(f"{URL}/feedback", json={"feedback": [good, good | {"outcome": "lost"}]})
     assert "feedback[1].outcome: expected accepted or overridden" in refused(answer, 400)
+
+
+FEEDBACK = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:24:51Z"}
+WRONG_FEEDBACK: dict[str, dict[str, Any]] = {
+    "feedback[0].outcome": {"outcome": "ignored"},
+    "feedback[0].acceptedSuggestions": {"outcome": "accepted"},
+    "feedback[0].overrideReason": {"overrideReason": {}},
+    "feedback[0].card": {"card": ...},
+}
+
+
+@pytest.mark.parametrize("field", list(WRONG_FEEDBACK))
+def test_CDS_FB_1_CDS_FB_2_CDS_FB_3_FB_03_feedback_that_breaks_an_invariant_is_refused(
+    client: FlaskClient, field: str
+) -> None:
+    answer = client.post(f"{URL}/feedback", json={"feedback": [with_changes(FEEDBACK, WRONG_FEEDBACK[field])]})
+    assert f"{field}: expected" in refused(answer, 400)
+
+
+def test_PERF_04_no_answer_but_discovery_may_be_kept(client: FlaskClient) -> None:
+    answers = [
+        client.post(URL, json=SEVERAL),
+        client.post(URL, json={}),
+        client.post(f"{URL}/feedback", json={"feedback": []}),
+        client.get("/health/ready"),
+        client.get("/nowhere"),
+    ]
+    assert [answer.headers["Cache-Control"] for answer in answers] == ["no-store"] * len(answers)
+
+
+def test_PERF_05_discovery_needs_no_database(client: FlaskClient, tmp_path: Path) -> None:
+    (tmp_path / "feedback.sqlite3").mkdir()
+    assert client.post(f"{URL}/feedback", json={"feedback": [FEEDBACK]}).status_code == 503
+    assert client.get("/cds-services").status_code == 200
 
 
 def test_HTTP_503_feedback_that_cannot_be_kept_is_refused_and_may_come_again(

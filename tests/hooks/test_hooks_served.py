@@ -113,6 +113,22 @@ def test_HOOK_01_HOOK_02_HOOK_03_HOOK_06_JSON_09_VER_02_members_that_nobody_defi
     assert [card["summary"] for card in asked["cards"]] == [card["summary"] for card in less["cards"]]
 
 
+def test_EXT_03_an_extension_is_accepted_on_every_object(client: FlaskClient, knowledge: Knowledge) -> None:
+    more = {"extension": {"com.example.any": [1, {"b": None}]}}
+    request = least("patient-view", knowledge) | more
+    request["context"] |= more
+    request |= {"fhirServer": "https://ehr.example.org/fhir", "fhirAuthorization": AUTHORIZATION | more}
+    answered(client.post(url_of(request), json=request))
+    card = {"card": "c", "outcomeTimestamp": "2026-11-20T09:24:51Z"} | more
+    reason = {"reason": {"code": "c", "system": "urn:s"} | more} | more
+    entries = [
+        card | {"outcome": "overridden", "overrideReason": reason},
+        card | {"outcome": "accepted", "acceptedSuggestions": [{"id": "s"} | more]},
+    ]
+    answer = client.post(f"{url_of(request)}/feedback", json={"feedback": entries} | more)
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("user", ["Practitioner/1", "PractitionerRole/1", "Patient/pat-1", "RelatedPerson/1"])
 @pytest.mark.parametrize("hook", HOOKS)
 def test_REQ_13_ORD_1_every_hook_takes_users_of_all_four_types(

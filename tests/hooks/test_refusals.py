@@ -12,6 +12,7 @@ from cds_service.hooks.errors import (
     DataMissing,
     Encoded,
     Failed,
+    Forbidden,
     Issue,
     MethodNotAllowed,
     NotFound,
@@ -24,6 +25,7 @@ from cds_service.hooks.errors import (
 
 EACH: list[tuple[Refused, int]] = [
     (BadRequest([Issue("value", "hook: expected another.", "hook"), Issue("structure", "and more")]), 400),
+    (Forbidden("This client may not call this service."), 403),
     (NotFound("No service has this id."), 404),
     (MethodNotAllowed("PUT", ["POST", "OPTIONS"]), 405),
     (DataMissing(["conditions"], ["electrolytes"]), 412),
@@ -36,7 +38,7 @@ EACH: list[tuple[Refused, int]] = [
 
 
 @pytest.mark.parametrize(("refused", "status"), EACH)
-def test_ERR_02_every_refusal_is_a_valid_operation_outcome(refused: Refused, status: int) -> None:
+def test_ERR_01_ERR_02_RESP_05_every_refusal_is_a_valid_operation_outcome(refused: Refused, status: int) -> None:
     body = operation_outcome(refused, "7c1f0f0e-4b0e-4c58-9d6b-0c2a6d1b9a11")
     outcome = OperationOutcome.model_validate_json(body)
     assert outcome.id == "7c1f0f0e-4b0e-4c58-9d6b-0c2a6d1b9a11"

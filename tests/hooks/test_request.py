@@ -84,7 +84,7 @@ def test_REQ_05_the_same_hook_instance_may_come_again() -> None:
     assert changed().hook_instance == changed().hook_instance
 
 
-def test_REQ_06_authorization_needs_a_fhir_server() -> None:
+def test_REQ_06_CDS_R_1_authorization_needs_a_fhir_server() -> None:
     assert refused(fhirAuthorization=AUTHORIZATION) == ["fhirServer"]
     assert changed(fhirAuthorization=AUTHORIZATION, fhirServer="https://ehr.example.org/fhir").fhir_server is not None
 
@@ -122,7 +122,7 @@ def test_REQ_09_prefetch_is_an_object() -> None:
     assert refused(prefetch="none") == ["prefetch"]
 
 
-def test_REQ_11_EXT_01_an_extension_is_an_object_of_any_content() -> None:
+def test_REQ_11_EXT_01_EXT_04_an_extension_is_an_object_of_any_content() -> None:
     assert changed(extension={"com.example.any": [1, {"a": None}]}).patient_id == "pat-1"
     assert refused(extension=[{"url": "x"}]) == ["extension"]
 
@@ -133,7 +133,7 @@ def test_REQ_13_users_of_all_four_types_are_accepted(user: str) -> None:
 
 
 @pytest.mark.parametrize("user", ["1", "Practitioner/", "/1", "Practitioner/a/b", "practitioner 1", "Practitioner/a b"])
-def test_REQ_13_a_user_is_type_and_id(user: str) -> None:
+def test_REQ_13_ORD_1_a_user_is_type_and_id(user: str) -> None:
     assert refused(context__userId=user) == ["context.userId"]
 
 
@@ -235,7 +235,7 @@ def test_FHIR_02_authorization_is_read_leniently_where_the_meaning_is_plain() ->
 
 
 @pytest.mark.parametrize("patient", ["pat-1", "Patient/pat-1", "https://x/fhir/Patient/pat-1", " ", None])
-def test_FHIR_03_a_token_for_the_patient_of_the_context_is_accepted(patient: str | None) -> None:
+def test_FHIR_03_CDS_R_2_a_token_is_for_the_patient_of_the_context_or_names_none(patient: str | None) -> None:
     granted = AUTHORIZATION | {"patient": patient}
     assert changed(fhirServer="https://x/fhir", fhirAuthorization=granted).patient_id == "pat-1"
 

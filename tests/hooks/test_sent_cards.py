@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from exchanges import NAMED, URL, parts, sent, url_of
 from fhir.resources.R4B import get_fhir_model_class
+from markdown_it import MarkdownIt
 
 from cds_service.app import create_app
 from cds_service.config import read_config
@@ -73,6 +74,15 @@ def test_CARD_05_SRC_02_no_card_holds_html_or_a_link_about_the_patient(answers: 
             assert request["context"]["patientId"] not in json.dumps([card["source"], card.get("links")])
 
 
+def test_CARD_04_CARD_05_the_detail_is_markdown_without_html(cards: list[Card]) -> None:
+    parser = MarkdownIt("commonmark").enable("table")
+    for card in cards:
+        tokens = [inner for token in parser.parse(card["detail"]) for inner in (token, *(token.children or ()))]
+        assert not [token for token in tokens if token.type.startswith("html")]
+        words = "".join(token.content for token in tokens if token.type == "text")
+        assert not re.search(r"\*\*|(^|\n)\s*(- |#)", words), words
+
+
 def test_CARD_06_SUG_02_every_card_and_suggestion_has_a_uuid_of_its_own(answers: list[Answered]) -> None:
     found = [one for _, cards in answers for card in cards for one in (card, *card.get("suggestions", ()))]
     assert all(str(UUID(one["uuid"])) == one["uuid"] for one in found)
@@ -95,7 +105,7 @@ def test_CARD_09_COD_01_COD_02_COD_03_CDS_RESP_4_override_reasons_are_codings_of
             assert reason["system"] == "urn:leg-weakness-cds:override-reason"
 
 
-def test_CARD_10_LNK_01_LNK_02_LNK_05_LNK_06_links_are_those_of_the_guidelines(
+def test_CARD_10_LNK_01_LNK_02_LNK_03_LNK_05_LNK_06_links_are_those_of_the_guidelines(
     cards: list[Card], knowledge: Knowledge
 ) -> None:
     fixed = {guideline.url for guideline in knowledge.guidelines.values()}
