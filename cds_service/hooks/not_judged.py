@@ -20,7 +20,11 @@ def not_judged(judgement: Judgement) -> list[str]:
     if not judgement.doubts and known:
         return []
     causes: dict[tuple[str, str], list[str]] = {}
+    unnamed = _unnamed_drafts(judgement)
     for outcome in sorted(judgement.outcomes, key=_urgency):
+        if unnamed and _may_speak_of_draft(outcome, judgement):
+            for cause in unnamed:
+                causes.setdefault(cause, []).append(outcome.card.title)
         if outcome.not_for or (known and not _touches_doubt(outcome, judgement)):
             continue
         for cause in _causes(outcome, judgement):
@@ -32,6 +36,21 @@ def not_judged(judgement: Judgement) -> list[str]:
 def _urgency(outcome: Outcome) -> tuple[int, int]:
     """What a card could be at worst, then its priority."""
     return INDICATORS.index(outcome.card.tiers[0][0]), outcome.card.priority
+
+
+def _unnamed_drafts(judgement: Judgement) -> list[tuple[str, str]]:
+    """Reason and detail of each draft of which nothing says what drug it is."""
+    drafts = set(judgement.chart.drafts)
+    unnamed = [name for name in judgement.chart.unresolved_medications if name in drafts]
+    return [("uncertain", f"{name} names no drug that was sent") for name in unnamed]
+
+
+def _may_speak_of_draft(outcome: Outcome, judgement: Judgement) -> bool:
+    """Whether a card of this hook holds, or may hold, and is left out for want of a draft of its drugs."""
+    card = outcome.card
+    about_drugs = any(fact.form == "medications" for fact in card.drafts)
+    left_out = bool(outcome.not_for) and judgement.chart.hook in card.hooks
+    return left_out and about_drugs and outcome.verdict in ("holds", "unknown")
 
 
 def _causes(outcome: Outcome, judgement: Judgement) -> Iterator[tuple[str, str]]:
