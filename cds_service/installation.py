@@ -49,12 +49,14 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     observers: tuple[Observe, ...]
     note_failure: NoteFailure
 
-    def identify(self, authorization: str | None, url: str, path: str, service_id: str | None, now: int) -> Client:
-        """The client that calls `path`, reached as `url`. Raises Unauthorized, or Forbidden."""
+    def identify(
+        self, authorization: str | None, url: Callable[[], str], path: str, service_id: str | None, now: int
+    ) -> Client:
+        """The client that calls `path`, reached as `url` says. Raises Unauthorized, or Forbidden."""
         if self.authenticator is None:
             return LOCAL
         public = self.clients.public_url
-        called = url if public is None else public.rstrip("/") + path
+        called = url() if public is None else public.rstrip("/") + path
         urls = (called, called.rstrip("/").removesuffix("/feedback"))
         return self.authenticator.client_of(authorization, urls, service_id, now)
 

@@ -50,8 +50,10 @@ Clock = Callable[[], int]
 class Service(Protocol):
     """What the addresses below /cds-services need: who calls, and what is answered. Each method may raise Refused."""
 
-    def identify(self, authorization: str | None, url: str, path: str, service_id: str | None, now: int) -> Client:
-        """The client that calls `path`, reached as `url`, by its Authorization header."""
+    def identify(
+        self, authorization: str | None, url: Callable[[], str], path: str, service_id: str | None, now: int
+    ) -> Client:
+        """The client that calls `path`, reached as `url` says, by its Authorization header."""
 
     def discover(self, client: Client) -> bytes:
         """The JSON of discovery for a client."""
@@ -80,7 +82,7 @@ def cds_hooks(service: Service, ids: Sequence[str], *, clock: Clock, max_body: i
         known = service_id if service_id in ids else None
         record.service = known
         authorization = request.headers.get("Authorization")
-        client = service.identify(authorization, request.base_url, request.path, known, record.at)
+        client = service.identify(authorization, lambda: request.base_url, request.path, known, record.at)
         record.client = client.name
         if service_id is not None and known is None:
             raise NotFound(f"No service has this id. Services: {', '.join(sorted(ids)) or 'none'}.")
