@@ -12,8 +12,7 @@ from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 from keys import ISSUER, NOW, Signer, encoded, jwks_url
 from loopback import Listener
-
-BASE = "http://localhost"
+from place import BASE
 
 
 class Attack(NamedTuple):

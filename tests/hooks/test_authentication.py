@@ -1,71 +1,20 @@
-"""Who may call: the JWTs of registered clients, and what somebody else sends in their place (checklist 1.12).
+"""Who may call: the JWTs of registered clients (checklist 1.12); what is refused is in test_attacks.py.
 
 Every test goes over HTTP, to an application at the time of the fixtures.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attacks import ATTACKS, BASE
-from flask.testing import FlaskClient
-from keys import ISSUER, NOW, KeyServer, Signer, jwks_url, key_set, register, registered
+from keys import ISSUER, NOW, KeyServer, Signer, jwks_url, key_set, registered
 from loopback import listening
-from werkzeug.test import TestResponse
+from place import BASE, PATHS, Place, assert_plainly_refused, reason, url
 
-from cds_service.app import create_app
-from cds_service.config import read_config
-from cds_service.folders import data_folder
 from cds_service.hooks.authentication import normal_url
 from cds_service.knowledge.knowledge import Knowledge
-
-SERVICE = "leg-weakness-patient-view"
-BODY = (data_folder("fixtures") / "requests" / "several-causes-at-once.json").read_bytes()
-FEEDBACK = json.dumps(
-    {"feedback": [{"card": "c-1", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:24:51Z"}]}
-).encode()
-PATHS = {
-    "discovery": "/cds-services",
-    "service": f"/cds-services/{SERVICE}",
-    "feedback": f"/cds-services/{SERVICE}/feedback",
-}
-
-
-class Place:
-    """An application with registered clients, at a time that a test may move."""
-
-    def __init__(self, folder: Path, knowledge: Knowledge, *clients: Mapping[str, Any], **members: Any) -> None:
-        self.now: float = NOW
-        self._config = read_config(
-            {
-                "CDS_SERVICE_DATABASE": f"sqlite:///{folder / 'service.sqlite3'}",
-                "CDS_SERVICE_CLIENTS": str(register(folder, *clients, **members)),
-            }
-        )
-        self._knowledge = knowledge
-        self.start()
-
-    def start(self) -> None:
-        """A new process of the same installation."""
-        app = create_app(self._config, self._knowledge, lambda: int(self.now * 1000))
-        self.client: FlaskClient = app.test_client()
-
-    def ask(self, address: str, authorization: str | None, base: str = BASE) -> TestResponse:
-        headers = {} if authorization is None else {"Authorization": authorization}
-        if address == "discovery":
-            return self.client.get(PATHS[address], base_url=base, headers=headers)
-        body = BODY if address == "service" else FEEDBACK
-        return self.client.post(
-            PATHS[address], base_url=base, data=body, headers=headers, content_type="application/json"
-        )
-
-    def status(self, address: str, token: str, base: str = BASE) -> int:
-        return self.ask(address, f"Bearer {token}", base).status_code
 
 
 @pytest.fixture
@@ -79,110 +28,6 @@ def place(tmp_path: Path, knowledge: Knowledge, signer: Signer) -> Place:
     both = registered(tmp_path, signer, Signer("RS384", "k-2"))
     other = registered(tmp_path, Signer(issuer="https://other.example.org", which=9), name="other")
     return Place(tmp_path, knowledge, both, other)
-
-
-def url(address: str) -> str:
-    return BASE + PATHS[address]
-
-
-def reason(caplog: pytest.LogCaptureFixture) -> str:
-    """Why the last call was refused, as its line in the log has it."""
-    line = next(record for record in reversed(caplog.records) if record.name == "cds_service.calls")
-    return str(vars(line)["fields"]["reason"])
-
-
-def assert_plainly_refused(answer: TestResponse) -> None:
-    headers = {name: value for name, value in answer.headers.items() if name != "X-Correlation-ID"}
-    assert (answer.status_code, answer.data) == (401, b"")
-    assert headers == {"WWW-Authenticate": "Bearer", "Content-Length": "0", "Cache-Control": "no-store"}
-
-
-def assert_refused(place: Place, caplog: pytest.LogCaptureFixture, row: str, name: str) -> None:
-    """That an attack is refused in the same words at all addresses, asks nobody, and leaves no trace but its reason."""
-    attack = ATTACKS[row][name]
-    for address in PATHS:
-        caplog.clear()
-        with listening() as trap, caplog.at_level(logging.DEBUG):
-            authorization = attack.header(url(address), trap)
-            assert_plainly_refused(place.ask(address, authorization))
-            assert trap.connections == 0
-        assert reason(caplog) == attack.reason
-        logged = "\n".join(str(vars(record)) for record in caplog.records)
-        for part in (authorization or "").removeprefix("Bearer ").split("."):
-            assert len(part) < 10 or part not in logged
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_01"])
-def test_JWT_01_JWT_13_SEC_02_HTTP_401_a_call_needs_a_bearer_token(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_01", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_02"])
-def test_JWT_02_JWT_13_a_header_that_is_not_as_it_must_be_is_refused(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_02", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_03"])
-def test_JWT_03_JWT_13_a_claim_that_is_missing_or_wrong_is_refused(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_03", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_04"])
-def test_JWT_04_DISC_18_FB_14_a_token_for_another_address_is_refused(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_04", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_05"])
-def test_JWT_05_unsigned_symmetric_and_forged_signatures_are_refused(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_05", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_06"])
-def test_JWT_06_another_algorithm_than_registered_is_refused(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_06", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_07"])
-def test_JWT_07_an_issuer_that_is_not_registered_is_refused_and_nobody_is_asked(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_07", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_09"])
-def test_JWT_09_keys_are_those_registered_whatever_kid_and_jku_say(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_09", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_10"])
-def test_JWT_10_a_token_outside_its_time_is_refused(place: Place, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    assert_refused(place, caplog, "JWT_10", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_12"])
-def test_JWT_12_a_tenant_that_is_no_text_is_refused(place: Place, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    assert_refused(place, caplog, "JWT_12", name)
-
-
-@pytest.mark.parametrize("name", ATTACKS["JWT_14"])
-def test_JWT_14_keys_in_a_token_critical_headers_and_keys_of_another_kind_are_refused(
-    place: Place, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    assert_refused(place, caplog, "JWT_14", name)
 
 
 @pytest.mark.parametrize("address", PATHS)
