@@ -25,25 +25,8 @@ Level = Literal["SHALL", "SHOULD", "MAY", "D", "V", "BP", "note"]
 Binds = Literal["service", "client", "both"]
 
 _ID: Final = re.compile(r"_([A-Z]+_\d{2,3}|(?:CDS_[A-Z]+|ORD)_\d)(?=_|$)")
-_NAMES: Final = {
-    word.lower(): word
-    for word in (
-        "JSON",
-        "JWT",
-        "FHIR",
-        "HTTP",
-        "HTML",
-        "URL",
-        "UUID",
-        "UTC",
-        "CORS",
-        "UTF",
-        "TLS",
-        "CDS",
-        "SQL",
-        "SMART",
-    )
-}
+_ACRONYMS: Final = "JSON JWT FHIR HTTP HTML URL UUID UTC CORS UTF TLS CDS SQL SMART R4"
+_NAMES: Final = {word.lower(): word for word in _ACRONYMS.split()}
 _HEAD: Final = """# Conformance
 
 What this service does about each rule of [CDS Hooks](https://cds-hooks.hl7.org/), and the tests that prove it. Written

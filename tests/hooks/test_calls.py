@@ -54,7 +54,7 @@ def test_JSON_03_JSON_04_JSON_05_no_answer_holds_null_or_empty(exchange: tuple[d
         assert path == ".cards" or value not in ("", [], {}), path
 
 
-def test_RESP_02_nothing_to_say_is_an_empty_array(client: FlaskClient) -> None:
+def test_RESP_02_HTTP_200_nothing_to_say_is_an_empty_array(client: FlaskClient) -> None:
     sent = json.loads((REQUESTS / "healthy-adult.json").read_bytes())
     assert answered(client.post(URL, json=sent))["cards"] == []
 
@@ -287,7 +287,7 @@ def test_HTTP_413_a_body_over_the_limit_is_refused(knowledge: Knowledge, tmp_pat
         refused(client.post(url, data=b" " * 2000, content_type="application/json"), 400)
 
 
-def test_FB_01_FB_11_feedback_is_kept_and_answered_with_200_and_no_body(client: FlaskClient) -> None:
+def test_FB_01_FB_11_HTTP_200_feedback_is_kept_and_answered_with_200_and_no_body(client: FlaskClient) -> None:
     card = answered(client.post(URL, json=SEVERAL))["cards"][0]
     entry = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:24:51Z"}
     for _ in range(2):

@@ -195,6 +195,15 @@ def test_HOOK_04_HOOK_05_HOOK_07_HOOK_08_HOOK_09_HOOK_10_HOOK_11_HOOK_12_HOOK_13
     refused(client.post(f"/cds-services/leg-weakness-{hook}", json=request), 404)
 
 
+def test_DISC_05_REQ_01_HTTP_200_each_service_of_discovery_is_called_below_it_by_its_id(
+    client: FlaskClient, knowledge: Knowledge
+) -> None:
+    services = client.get("/cds-services").get_json()["services"]
+    assert len(services) == len(HOOKS)
+    for service in services:
+        answered(client.post(f"/cds-services/{service['id']}", json=least(service["hook"], knowledge)))
+
+
 def test_DISC_16_only_hooks_of_the_library_are_served(client: FlaskClient) -> None:
     found = {service["hook"] for service in client.get("/cds-services").get_json()["services"]}
     assert found == {"patient-view", "order-select", "order-sign", "encounter-discharge"}
