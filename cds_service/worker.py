@@ -46,7 +46,6 @@ class PatientWorker(ThreadWorker):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._due: dict[TConn, float] = {}
-        self._cut: dict[TConn, float] = {}
         self._closing: dict[TConn, float] = {}
 
     def accept(self, listener: Any) -> None:
@@ -67,7 +66,6 @@ class PatientWorker(ThreadWorker):
     def finish_request(self, conn: TConn, done: Any) -> None:
         """Keep the connection for its next request, or close it without waiting for the client."""
         self._due.pop(conn, None)
-        self._cut.pop(conn, None)
         if not done.cancelled() and done.exception() is None and done.result():
             super().finish_request(conn, done)
         else:
@@ -82,11 +80,6 @@ class PatientWorker(ThreadWorker):
             # body refuses it, one that works already does not notice.
             with suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_RD)
-            self._cut[conn] = now + self.patience
-        for conn in _over(self._cut, now):
-            # Nor does the client read what it is sent.
-            with suppress(OSError):
-                conn.sock.shutdown(socket.SHUT_RDWR)
         for conn in _over(self._closing, now):
             self._closed(conn)
 
@@ -102,6 +95,15 @@ class PatientWorker(ThreadWorker):
             listener = self.sockets.pop()
             self._take_all(listener)
             listener.close()
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request; a client that does not read its answer in time is left."""
+        conn.sock.settimeout(self.patience)
+        try:
+            return bool(super().handle_request(req, conn))
+        except TimeoutError:
+            _log.info("a client did not read its answer")
+            return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Refuse what cannot be read as HTTP. Neither the answer nor the log repeats it."""
