@@ -33,8 +33,9 @@ Resolve = Callable[[str, int], Sequence[str]]
 """The IP addresses of a host name for connections to a port; raises OSError when there are none."""
 
 _URL: Final = re.compile(
-    r"(?P<origin>(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{1,5}))?)"
-    r"([/?][\x21-\x7e]*)?"
+    r"(?P<origin>(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|\w[\w.-]*)(:(?P<port>[0-9]{1,5}))?)"
+    r"([/?][\x21-\x7e]*)?",
+    re.ASCII,
 )
 _NUMBER: Final = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 _THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")
@@ -164,7 +165,7 @@ class Outgoing:
         def look_up() -> None:
             try:
                 found.put(self._resolve(host, port))
-            except OSError:
+            except (OSError, ValueError):  # ValueError: a name that cannot be one, such as a..b
                 found.put(())
 
         threading.Thread(target=look_up, daemon=True).start()

@@ -143,6 +143,8 @@ def test_this_machine_may_be_asked_by_http(host: str) -> None:
         "http://127.0.0.1:{port}1000000/",
         "http://127.0.0.1:65536/",
         "https://:{port}/",
+        "https://../",
+        "https://-a/",
         "https://[127.0.0.1]:{port}/",
         "",
     ],
@@ -350,6 +352,12 @@ def test_nobody_listening_is_no_connection() -> None:
         assert failure(asker, f"http://127.0.0.1:{port}/").kind == "no-connection"
     with outgoing(resolve=always()) as asker:
         assert failure(asker, "https://ehr.example.org/").kind == "no-connection"
+
+
+@pytest.mark.parametrize("host", ["a..example.org", "a" * 64 + ".example.org", "nobody.invalid"])
+def test_a_name_that_nobody_has_is_no_connection(host: str) -> None:
+    with outgoing() as asker:
+        assert failure(asker, f"https://{host}/").kind == "no-connection"
 
 
 def test_proxies_netrc_and_cookies_play_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
