@@ -86,13 +86,15 @@ def read_patient(patient: str) -> dict[str, Any]:
 def running_service(**settings: str) -> Iterator[str]:
     """The URL of a service that runs under gunicorn on a free loopback port, with a database of its own, until the end.
 
-    `settings` are environment variables without prefix (`MAX_BODY`). Raises DemoError when it does not get ready.
+    `settings` are environment variables without prefix (`MAX_BODY`); those that are set already do not count.
+    Raises DemoError when it does not get ready.
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
         port = free_port()
-        defaults = {"DATABASE": f"sqlite:///{folder}/feedback.sqlite3", "WORKERS": "1", "LOG_LEVEL": "warning"}
+        defaults = {"DATABASE": f"sqlite:///{folder}/service.sqlite3", "WORKERS": "1", "LOG_LEVEL": "warning"}
         given = {"HOST": "127.0.0.1", "PORT": str(port), **defaults, **settings}
-        environment = os.environ | {PREFIX + name: value for name, value in given.items()}
+        others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environment = others | {PREFIX + name: value for name, value in given.items()}
         command = [sys.executable, "-m", "cds_service", "serve"]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: S603 (our own command)
         try:
