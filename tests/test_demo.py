@@ -37,7 +37,9 @@ def test_it_shows_the_cards_of_a_patient_and_exits_with_0() -> None:
     assert "Source: " in done.stdout
 
 
-def test_any_bundle_can_be_sent_and_neither_proxy_nor_settings_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_bundle_can_be_sent_and_neither_proxy_nor_settings_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("CDS_SERVICE_CLIENTS", __file__)
     file = tmp_path / "mine.json"
