@@ -7,9 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from exchanges import NAMED, answered, url_of
+from exchanges import sent as request_of
+from flask.testing import FlaskClient
+from markdown_it import MarkdownIt
 from small import with_changes
 
 from cds_service.hooks.response import BadResponse, response, sent_back, with_uuids
+from cds_service.knowledge.knowledge import Knowledge
 
 ACTION = {
     "type": "create",
@@ -222,3 +227,57 @@ def test_ACT_07_absolute_subjects_and_those_without_reference_are_the_clients_ow
             answer("create", subject)
     with pytest.raises(BadResponse):
         answer("update", "Patient/pat-1")
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</td><script>alert(1)</script>",
+    "<!-- x -->",
+    "<https://evil.example.org>",
+    "[read this](https://evil.example.org)",
+    "![x](https://evil.example.org/x.png)",
+    "&lt;script&gt;",
+    "**bold** _it_ `code` ~~gone~~ | cell |",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_CARD_04_CARD_05_what_stands_in_the_data_of_a_patient_is_text_in_a_card(client: FlaskClient, text: str) -> None:
+    request = request_of("low-potassium-unknown-unit")
+    sent_unit = '"unit": "units"'
+    written = json.dumps(request)
+    assert sent_unit in written
+    hostile = json.loads(written.replace(sent_unit, f'"unit": {json.dumps(text)}'))
+    (card,) = answered(client.post(url_of(request), json=hostile))["cards"]
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    tokens = [inner for token in parser.parse(card["detail"]) for inner in (token, *(token.children or ()))]
+    allowed = {"text", "inline", "strong", "paragraph", "bullet_list", "list_item", "softbreak", "text_special"}
+    kinds = {token.type.removesuffix("_open").removesuffix("_close") for token in tokens}
+    assert kinds <= allowed
+    said = "".join(token.content for token in tokens if token.type in ("text", "text_special"))
+    assert text in said
+    assert not card["summary"].count("<")
+
+
+def test_RESP_07_no_card_counts_on_its_place_among_the_others(client: FlaskClient) -> None:
+    cards = [
+        card
+        for name in NAMED
+        if name != "wrong-hook"
+        for card in client.post(url_of(request_of(name)), json=request_of(name)).get_json().get("cards", ())
+    ]
+    assert len(cards) > 50
+    for card in cards:
+        words = f"{card['summary']} {card['detail']}".lower()
+        assert not [place for place in ("card above", "card below", "next card", "previous card") if place in words]
+
+
+def test_LNK_07_a_task_that_is_suggested_launches_no_app(knowledge: Knowledge) -> None:
+    tasks = [
+        resource
+        for suggestion in knowledge.suggestions.values()
+        for resource in suggestion.resources
+        if resource["resourceType"] == "Task"
+    ]
+    assert tasks
+    assert all(task.keys().isdisjoint({"input", "instantiatesUri", "instantiatesCanonical"}) for task in tasks)
