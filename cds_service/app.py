@@ -23,6 +23,7 @@ from cds_service.hooks.views import Clock, answer_errors, cds_hooks, system_cloc
 from cds_service.installation import Installation
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
+from cds_service.openapi import openapi
 from cds_service.operating.audit import Audit
 from cds_service.operating.logs import log_call
 from cds_service.operating.metrics import Metrics, Part, metrics
@@ -66,6 +67,7 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
     app.register_blueprint(cds_hooks(installation, ids, clock=clock, max_body=config.max_body))
     app.register_blueprint(health(knowledge.version, lambda: _problems(database)))
     app.register_blueprint(metrics(counted))
+    app.register_blueprint(openapi(knowledge.services, secured=registered))
     app.wsgi_app = _below(urlsplit(clients.public_url or "").path.rstrip("/"), app.wsgi_app)  # type: ignore[assignment, method-assign]
     allow_origins(app, {origin for client in clients.clients for origin in client.origins})
     return app
