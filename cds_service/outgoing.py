@@ -181,10 +181,9 @@ class Outgoing:
         """Whether a server that the URL calls `host` may stand at `address`."""
         if is_never_asked(address):
             return False
-        embedded = embedded_address(address)
-        if embedded is not None:
-            return embedded.is_global
-        if address.is_global or address == _literal(host) or (host == "localhost" and address.is_loopback):
+        if (embedded_address(address) or address).is_global or address == _literal(host):
+            return True
+        if host == "localhost" and address.is_loopback:
             return True
         return any(address in network for network in self._networks)
 

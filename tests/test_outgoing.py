@@ -57,11 +57,15 @@ def dripping(head: bytes, drop: bytes) -> Speak:
 
     def speak(connection: socket.socket) -> None:
         connection.sendall(head)
-        while True:
+        while drop or connection.recv(1):
             connection.sendall(drop)
             time.sleep(0.02)
 
     return speak
+
+
+def hanging_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
 
 
 def test_an_answer_has_status_headers_and_body() -> None:
@@ -82,6 +86,14 @@ def test_a_connection_is_kept_and_one_that_the_server_closed_is_replaced() -> No
             assert get(asker, keeping.origin + "/").body == b"{}"
             assert get(asker, closing.origin + "/").body == b"{}"
         assert (keeping.connections, closing.connections) == (1, 3)
+
+
+def test_a_connection_that_is_closed_while_it_is_asked_again_is_replaced_once() -> None:
+    turns = iter([saying(b"1"), hanging_up, saying(b"2"), hanging_up, hanging_up])
+    with outgoing() as asker, listening(lambda connection: next(turns)(connection)) as server:
+        assert [get(asker, server.origin + "/").body for _ in range(2)] == [b"1", b"2"]
+        assert failure(asker, server.origin + "/").kind == "broken"
+        assert server.connections == 3
 
 
 def test_it_may_be_shared_by_threads() -> None:
@@ -267,6 +279,17 @@ def test_the_deadline_is_for_the_whole_exchange(speak: Speak | None) -> None:
         assert failure(asker, server.origin + "/", 0.4).kind == "timeout"
         assert time.monotonic() - started < 2
         assert len(server.heard) == 1
+
+
+def test_the_deadline_does_not_begin_anew_with_each_piece() -> None:
+    def late(connection: socket.socket) -> None:
+        time.sleep(1.6)
+        dripping(HEAD, b"")(connection)
+
+    with outgoing() as asker, listening(late) as server:
+        started = time.monotonic()
+        assert failure(asker, server.origin + "/", 2).kind == "timeout"
+        assert 1.5 < time.monotonic() - started < 3
 
 
 def test_the_deadline_holds_for_tls_too(certificates: Certificates) -> None:

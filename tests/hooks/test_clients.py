@@ -155,6 +155,7 @@ MISTAKES = [
     ({"networks": "[everywhere]"}, f"5:16: found 'everywhere'; {NETWORK}"),
     ({"networks": "[0.0.0.0/0]"}, f"5:16: found '0.0.0.0/0'; {PRIVATE}"),
     ({"networks": "['::/0']"}, f"5:16: found '::/0'; {PRIVATE}"),
+    ({"networks": "[128.0.0.0/1]"}, f"5:16: found '128.0.0.0/1'; {PRIVATE}"),
     ({"networks": "[169.254.0.0/16]"}, f"5:16: found '169.254.0.0/16'; {PRIVATE}"),
     ({"open_fhir_server": "yes"}, "5:23: found 'yes'; expected true or false"),
     ({"open_fhir_server": "1"}, "5:23: found '1'; expected true or false"),
