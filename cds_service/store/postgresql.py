@@ -46,6 +46,9 @@ class PatientConnection(psycopg.Connection[Any]):
             self.close()
             raise psycopg.OperationalError("the server does not answer") from None
 
+    def __del__(self) -> None:
+        """One that nobody holds any more is closed without a warning: a pool may end with its process."""
+
 
 class _Silent(Exception):
     """The server has said nothing for too long."""

@@ -26,7 +26,7 @@ def _using(insert: Any) -> Any:
     made = insert(TOKEN)
     return made.on_conflict_do_update(
         index_elements=[TOKEN.c.id], set_={"until": made.excluded.until}, where=TOKEN.c.until < bindparam("now")
-    )
+    ).execution_options(preserve_rowcount=True)
 
 
 _USE: Final[Mapping[str, Any]] = {"sqlite": _using(sqlite.insert), "postgresql": _using(postgresql.insert)}
@@ -34,14 +34,15 @@ _EXPIRED: Final = TOKEN.delete().where(TOKEN.c.until < bindparam("now"))
 
 
 class SeenTokens:
-    """The used tokens of an installation, in its database.
+    """The used tokens of an installation, in its database, and those of this process in its memory too.
 
-    While the database is away each process remembers those that it saw itself; they go into the database when it is
-    back. The methods may be called from several threads.
+    While the database is away each process knows only what it saw itself; that goes into the database when it is back.
+    The methods may be called from several threads.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._here: dict[str, int] = {}
         self._unsaved: dict[str, int] = {}
         self._lock = Lock()
         self._away = False
@@ -55,38 +56,33 @@ class SeenTokens:
         id_ = hashlib.sha256(f"{issuer}\0{jti}".encode("utf-8", "surrogatepass")).hexdigest()
         until = min(until, _LATEST)
         with self._lock:
-            if self._unsaved.get(id_, -1) >= now:
+            if self._here.get(id_, -1) >= now:
                 return False
+            self._here[id_] = until
+            cleaning = now - self._cleaned_at >= _CLEANED_EVERY_MS
+            if cleaning:
+                self._here, self._unsaved = _unexpired(self._here, now), _unexpired(self._unsaved, now)
+                self._cleaned_at = now
             unsaved = dict(self._unsaved)
         try:
             with self._database.begin(patience_ms=_PATIENCE_MS) as connection:
-                first = self._use(connection, {id_: until}, now) == 1
+                first = _use(connection, {id_: until}, now) == 1
                 if unsaved:
-                    self._use(connection, unsaved, now)
-                if now - self._cleaned_at >= _CLEANED_EVERY_MS:
+                    _use(connection, unsaved, now)
+                if cleaning:
                     connection.execute(_EXPIRED, {"now": now})
-                    self._cleaned_at = now
         except Unwritable as error:
-            return self._first_here(id_, until, now, error)
+            self._keep(id_, until, error)
+            return True
         self._saved(unsaved)
         return first
 
-    def _use(self, connection: Connection, tokens: Mapping[str, int], now: int) -> int:
-        rows = [{"id": id_, "until": until, "now": now} for id_, until in tokens.items()]
-        return connection.execute(_USE[connection.dialect.name], rows if len(rows) > 1 else rows[0]).rowcount
-
-    def _first_here(self, id_: str, until: int, now: int, error: Unwritable) -> bool:
+    def _keep(self, id_: str, until: int, error: Unwritable) -> None:
         with self._lock:
+            self._unsaved[id_] = until
             if not self._away:
                 self._away = True
                 _log.warning("used tokens are remembered in this process only, the database is away: %s", error)
-            if now - self._cleaned_at >= _CLEANED_EVERY_MS:
-                self._unsaved = {one: expires for one, expires in self._unsaved.items() if expires >= now}
-                self._cleaned_at = now
-            if self._unsaved.get(id_, -1) >= now:
-                return False
-            self._unsaved[id_] = until
-            return True
 
     def _saved(self, tokens: Mapping[str, int]) -> None:
         with self._lock:
@@ -95,3 +91,13 @@ class SeenTokens:
             if self._away:
                 self._away = False
                 _log.info("used tokens are remembered in the database again")
+
+
+def _unexpired(tokens: Mapping[str, int], now: int) -> dict[str, int]:
+    return {id_: until for id_, until in tokens.items() if until >= now}
+
+
+def _use(connection: Connection, tokens: Mapping[str, int], now: int) -> int:
+    """How many rows were made or renewed, when it is one token."""
+    rows = [{"id": id_, "until": until, "now": now} for id_, until in tokens.items()]
+    return connection.execute(_USE[connection.dialect.name], rows if len(rows) > 1 else rows[0]).rowcount

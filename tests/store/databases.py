@@ -45,7 +45,7 @@ class OnDatabase:
     @pytest.fixture
     def settings(self, config: Config, url: str) -> Config:
         """The settings of the application."""
-        return changed(config, database=url)
+        return changed(config, database=url, secret="a secret of these tests, 32 characters long")
 
     @pytest.fixture
     def clock(self) -> list[int]:
