@@ -18,10 +18,12 @@ from cds_service.knowledge.text import SUMMARY_LIMIT
 
 Json = dict[str, Any]
 
-_NOT_BLANK: Final = r"\S"
+_SPACE: Final = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""White space as Python has it; regular expressions of other languages differ."""
+_NOT_BLANK: Final = f"[^{_SPACE}]"
 _ABSENT: Final[Json] = {
     "description": "Null, and text of nothing but white space, count as absent.",
-    "anyOf": [{"type": "null"}, {"type": "string", "pattern": r"^\s*$"}],
+    "anyOf": [{"type": "null"}, {"type": "string", "pattern": f"^[{_SPACE}]*$"}],
 }
 _NUMBER_IN_TEXT: Final = r"^\s*[-+]?[0-9]+\s*$"
 _URL: Final = r"^[hH][tT][tT][pP][sS]?://[^/?#@\s\[\]:]+(:[0-9]{1,4})?(/[^?#@\s\[\]]*)?$"
@@ -44,15 +46,24 @@ def finished(schemas: Mapping[str, Any]) -> Json:
     found = {name: _open(schema) for name, schema in schemas.items()}
     envelope = found.pop("Envelope")
     granted = found["Authorization"]["properties"]
-    granted["expires_in"] = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": _NUMBER_IN_TEXT}]}
+    granted["expires_in"] = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": _NUMBER_IN_TEXT}]}
     envelope["properties"]["fhirServer"]["anyOf"][0] |= {"pattern": _URL}
+    envelope["properties"]["fhirAuthorization"]["anyOf"].append({"type": "object", "maxProperties": 0})
     envelope["properties"]["prefetch"] = {
         "description": "By key of discovery: a resource, a Bundle, an OperationOutcome when the query failed, or null.",
         "type": ["object", "null"],
         "additionalProperties": {"type": ["object", "null"]},
     }
-    envelope["properties"]["hookInstance"]["examples"] = ["d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"]
     found["Entry"]["properties"]["outcomeTimestamp"] = {"type": "string", "pattern": _INSTANT}
+    found["Entry"] |= {
+        "if": {"properties": {"outcome": {"const": "accepted"}}, "required": ["outcome"]},
+        "then": {"properties": {"acceptedSuggestions": {"type": "array"}}, "required": ["acceptedSuggestions"]},
+    }
+    found["OverrideReason"]["anyOf"] = [
+        {"properties": {"reason": {"type": "object"}}, "required": ["reason"]},
+        {"properties": {"userComment": {"type": "string", "pattern": _NOT_BLANK}}, "required": ["userComment"]},
+        {"properties": {"extension": {"type": "object"}}, "required": ["extension"]},
+    ]
     for hook in HOOKS:
         _finish_context(found[name_of(hook, "Context")]["properties"])
         properties = envelope["properties"] | {
