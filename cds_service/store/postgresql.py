@@ -46,7 +46,7 @@ class PatientConnection(psycopg.Connection[Any]):
             self.close()
             raise psycopg.OperationalError("the server does not answer") from None
 
-    def __del__(self) -> None:
+    def __del__(self, *_: Any) -> None:
         """One that nobody holds any more is closed without a warning: a pool may end with its process."""
 
 

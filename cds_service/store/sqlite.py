@@ -29,6 +29,7 @@ def engine_for(url: URL) -> Engine:
     def _configure(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout = {_OPENING_MS}")
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted may be a clinician's words about a patient
 
     return engine
 

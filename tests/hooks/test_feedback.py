@@ -152,6 +152,23 @@ def test_FB_15_a_comment_is_not_repeated_in_a_refusal() -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"card": "\0"},
+        {"overrideReason": {"userComment": "by\0phone"}},
+        {"overrideReason": {"reason": {"code": "a\0"}}},
+        {"overrideReason": {"reason": {"code": "a", "system": "urn:\0"}}},
+        {"outcome": "accepted", "acceptedSuggestions": [{"id": "s\0"}]},
+    ],
+)
+def test_a_character_that_no_database_keeps_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest) as error:
+        read(OVERRIDDEN | changes)
+    (issue,) = error.value.issues
+    assert issue.text == f"{issue.field}: expected text without NUL characters, found another string."
+
+
+@pytest.mark.parametrize(
     ("before", "after", "says"),
     [
         ('"card":', '"card": "x", "card":', "feedback[0]: expected each key once, found card twice."),

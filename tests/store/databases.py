@@ -27,6 +27,7 @@ SERVICE: Final = "leg-weakness-patient-view"
 ADDRESS: Final = f"/cds-services/{SERVICE}"
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
+KEY: Final = "the secret of an installation of the tests"
 SQL: Final = "'); DROP TABLE feedback; --"
 ACCEPTED: Final = FeedbackEntry(card="c-1", outcome="accepted", at=NOW - 9000, suggestions=("s-1", "s-2"))
 OVERRIDDEN: Final = FeedbackEntry(card="c-1", outcome="overridden", at=NOW - 5000, reason="noted", comment="By phone.")
@@ -45,7 +46,7 @@ class OnDatabase:
     @pytest.fixture
     def settings(self, config: Config, url: str) -> Config:
         """The settings of the application."""
-        return changed(config, database=url, secret="a secret of these tests, 32 characters long")
+        return changed(config, database=url, secret=KEY)
 
     @pytest.fixture
     def clock(self) -> list[int]:

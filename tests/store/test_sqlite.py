@@ -14,12 +14,13 @@ from threading import Timer
 from typing import Any
 
 import pytest
-from databases import ADDRESS, NOW, OVERRIDDEN, OnDatabase, give, rows, sent, sqlite_url
+from databases import ADDRESS, NOW, OVERRIDDEN, OnDatabase, changed, give, rows, sent, sqlite_url
 from flask.testing import FlaskClient
 
 from cds_service.folders import data_folder
 from cds_service.store.database import Database, Unwritable
 from cds_service.store.feedback import FeedbackStore
+from cds_service.store.purge import purge
 from cds_service.store.seen import SeenTokens
 from cds_service.store.tables import FEEDBACK, SHOWN, TOKEN
 
@@ -116,7 +117,7 @@ class TestSqlite(OnDatabase):
     ) -> None:
         assert database.writable()
         with locked(file):
-            for least, most in ((0.15, 1.5), (0, 0.1), (0, 0.1)):
+            for least, most in ((0.15, 1.5), (0, 0.15), (0, 0.15)):
                 started = time.monotonic()
                 with pytest.raises(Unwritable, match="SQLITE_BUSY"), database.begin(patience_ms=200):
                     pass
@@ -209,6 +210,15 @@ class TestSqlite(OnDatabase):
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
         assert len(rows(database, TOKEN)) == 4
         assert not SeenTokens(database).first_time("i", "one", NOW + 99, NOW + 13)
+
+    def test_nothing_of_what_was_purged_is_left_in_the_file(self, database: Database, file: Path) -> None:
+        entries = [changed(OVERRIDDEN, card=f"c-{number}", comment="Jane Doe " * 90) for number in range(50)]
+        FeedbackStore(database).save("a", "s", entries, NOW)
+        emptied(file)
+        assert b"Jane" in file.read_bytes()
+        assert purge(database, NOW + 1, NOW)["feedback"] == 50
+        emptied(file)
+        assert b"Jane" not in file.read_bytes()
 
     def test_feedback_waits_for_another_that_writes(self, database: Database, file: Path) -> None:
         assert database.writable()
