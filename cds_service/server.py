@@ -141,7 +141,7 @@ def settings(config: Config) -> dict[str, Any]:
         "graceful_timeout": 30,
         "limit_request_field_size": _HEADER_BYTES,
         "worker_tmp_dir": str(_MEMORY_FOLDER) if _MEMORY_FOLDER.is_dir() else None,
-        "loglevel": config.log_level,
+        "loglevel": "info" if config.log_level == "debug" else config.log_level,  # its debug lines repeat requests
         "logger_class": ServerLog,
         "accesslog": None,
         "control_socket_disable": True,

@@ -64,6 +64,12 @@ class Served:
                 self.url + path, data=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT
             )
 
+    def counts(self) -> Path:
+        """The folder in which its processes count for the metrics; a call has been answered before."""
+        maps = [Path(f"/proc/{worker}/maps").read_text(encoding="utf-8") for worker in self.workers()]
+        (folder,) = {Path(line.split()[-1]).parent for one in maps for line in one.splitlines() if line.endswith(".db")}
+        return folder
+
     def hang_up(self) -> None:
         self.process.send_signal(signal.SIGHUP)
 
