@@ -47,6 +47,8 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
     app = Flask("cds_service", static_folder=None)
     registered = config.clients is not None
     clients = read_clients(config.clients, knowledge.services) if config.clients is not None else Clients()
+    if registered and clients.public_url is None:
+        _log.warning("no public_url is registered: the audience of tokens is compared with the host that a call names")
     database = Database(config.database)
     remembered = CardMemory(database, installation_secret(config))
     ids = [service.id for service in knowledge.services]
