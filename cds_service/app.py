@@ -25,8 +25,9 @@ from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
 from cds_service.openapi import openapi
 from cds_service.operating.audit import Audit
+from cds_service.operating.failures import Failures
 from cds_service.operating.logs import log_call
-from cds_service.operating.metrics import Metrics, Part, metrics
+from cds_service.operating.metrics import Metrics, metrics
 from cds_service.store.database import Database
 from cds_service.store.feedback import FeedbackStore
 from cds_service.store.memory import CardMemory
@@ -63,7 +64,7 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
         memory=remembered if config.memory else None,
         feedback=FeedbackStore(database),
         observers=(log_call, counted.observe, *([audit.observe] if audit is not None else [])),
-        note_failure=partial(_note_failure, counted),
+        note_failure=Failures(counted.failed).note,
     )
     answer_errors(app, config.max_body)
     app.register_blueprint(cds_hooks(installation, ids, clock=clock, max_body=config.max_body))
@@ -103,8 +104,3 @@ def _problems(database: Database) -> list[str]:
     return (
         [] if database.writable() else ["The database cannot be written: feedback is refused, nothing is remembered."]
     )
-
-
-def _note_failure(counted: Metrics, part: Part, kind: str) -> None:
-    _log.warning("the database could not be used for %s: %s", part, kind)
-    counted.failed(part)

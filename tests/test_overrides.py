@@ -115,10 +115,11 @@ def test_memory_can_be_switched_off(tmp_path: Path, knowledge: Knowledge) -> Non
 
 
 def test_cards_flow_while_the_database_is_away_and_feedback_is_asked_to_come_again(
-    tmp_path: Path, knowledge: Knowledge
+    tmp_path: Path, knowledge: Knowledge, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "service.sqlite3").mkdir()
     ward = Ward(tmp_path, knowledge)
+    ward.call()
     card = ward.call()["hypokalemia"]
     entry = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": LATER}
     url = "/cds-services/leg-weakness-patient-view/feedback"
@@ -127,6 +128,10 @@ def test_cards_flow_while_the_database_is_away_and_feedback_is_asked_to_come_aga
     metrics = ward.client.get("/metrics").get_data(as_text=True)
     assert 'cds_failures_total{part="memory"}' in metrics
     assert 'cds_failures_total{part="feedback"} 1.0' in metrics
+    assert [record.getMessage() for record in caplog.records if "database" in record.getMessage()] == [
+        "the database could not be used for memory: OperationalError SQLITE_CANTOPEN",
+        "the database could not be used for feedback: OperationalError SQLITE_CANTOPEN",
+    ]
 
 
 def test_explain_says_when_the_database_or_the_client_is_not_there(tmp_path: Path, knowledge: Knowledge) -> None:
