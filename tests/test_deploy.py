@@ -93,6 +93,13 @@ def test_no_secret_stands_in_the_compose_file_or_in_the_image() -> None:
     assert sorted(used) == sorted(COMPOSE["secrets"])
 
 
+def test_what_belongs_to_a_site_stays_out_of_the_repository_and_the_image() -> None:
+    assert "deploy/site/" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert ignored[0] == "*"
+    assert not any(line.startswith("!deploy") for line in ignored)
+
+
 def test_each_file_of_a_secret_is_made_by_the_docs() -> None:
     for secret in COMPOSE["secrets"].values():
         assert re.search(rf"> {secret['file'].removeprefix('./')}$", DOCS, re.MULTILINE), secret
@@ -148,7 +155,6 @@ def test_the_proxy_passes_on_addresses_of_the_application_and_not_its_inner_ones
 
 def test_the_image_copies_what_is_there_and_needs_what_it_copies() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
-    assert ignored[0] == "*"
     for line in re.findall(r"^COPY (?!.*--from)(.*)$", DOCKERFILE, re.MULTILINE):
         *sources, _ = [word for word in line.split() if not word.startswith("--")]
         for source in sources:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -197,6 +199,28 @@ def test_a_longer_body_in_chunks_is_refused_with_413(
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"OperationOutcome" in answer
     assert recorder.heard == []
+
+
+def test_one_address_cannot_take_all_the_memory_with_bodies_that_it_does_not_end(
+    proxy: Proxy, tls: Path, trusting: ssl.SSLContext
+) -> None:
+    head = f"POST {SERVICE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LIMIT}\r\n\r\n".encode()
+    with contextlib.ExitStack() as slow:
+        for _ in range(100):
+            plain = slow.enter_context(socket.create_connection(("127.0.0.1", proxy.port), TIMEOUT))
+            slow.enter_context(trusting.wrap_socket(plain, server_hostname="localhost")).sendall(head + b"{")
+        answer = until(429, proxy, tls)
+        assert text_of(answer) == "Too many calls at a time."
+        assert answer.headers["Retry-After"] == "1"
+    until(200, proxy, tls)
+
+
+def until(status: int, proxy: Proxy, tls: Path) -> requests.Response:
+    """The first answer of discovery with this status."""
+    deadline = time.monotonic() + TIMEOUT
+    while (answer := call(proxy, tls, "GET", "/cds-services")).status_code != status:
+        assert time.monotonic() < deadline, answer.status_code
+    return answer
 
 
 def test_a_long_answer_touches_no_disk(tls: Path) -> None:
