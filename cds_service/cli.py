@@ -162,12 +162,12 @@ def migrate() -> None:
 
 
 @main.command()
-@click.option("--days", help="Keep so many days (default: CDS_SERVICE_RETENTION_DAYS, 730).")
-def purge(days: str | None) -> None:
+@click.option("--retention-days", help="Keep so many days (default: CDS_SERVICE_RETENTION_DAYS, 730).")
+def purge(retention_days: str | None) -> None:
     """Delete feedback and shown cards that are older than the retention, and tokens that have expired."""
     from cds_service.store.commands import run_purge
 
-    sys.exit(run_purge(_config(retention_days=days)))
+    sys.exit(run_purge(_config(retention_days=retention_days)))
 
 
 def _config(**given: Any) -> Config:

@@ -22,6 +22,7 @@ from cds_service.config import Config, ConfigError
 from cds_service.knowledge.reading import KnowledgeError
 from cds_service.operating import logs
 from cds_service.operating.metrics import FOLDER, Metrics, bury
+from cds_service.store.commands import prepare
 from cds_service.worker import ServerLog, patient_worker
 
 _log = logging.getLogger(__name__)
@@ -174,7 +175,9 @@ def serve(build: Build, config: Config) -> None:
     folder, owner = tempfile.mkdtemp(prefix="cds-service-", dir=memory), os.getpid()
     os.environ[FOLDER] = folder
     try:
-        Server(build, config).run()
+        server = Server(build, config)
+        prepare(config)
+        server.run()
     finally:
         if os.getpid() == owner:  # a worker comes by here too
             shutil.rmtree(folder, ignore_errors=True)

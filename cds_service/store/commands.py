@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import click
@@ -11,6 +12,19 @@ from cds_service.fhir.uncertain import DAY
 from cds_service.store.database import Database, Unwritable
 from cds_service.store.migrations import migrate
 from cds_service.store.purge import purge
+
+_log = logging.getLogger(__name__)
+
+
+def prepare(config: Config) -> None:
+    """Bring the database to the newest revision before the workers need it; the log says when it cannot be used yet."""
+    database = Database(config.database)
+    try:
+        migrate(database)
+    except Unwritable as error:
+        _log.warning("the database cannot be used yet: %s", error)
+    finally:
+        database.close()
 
 
 def run_migrate(config: Config) -> int:
