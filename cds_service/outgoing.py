@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -27,8 +27,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util import Timeout
 
+from cds_service.addresses import Address, addresses_of, embedded_address, is_loopback, is_never_asked, literal_of
+
 Kind = Literal["refused-address", "no-connection", "timeout", "too-large", "redirect", "broken"]
-Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 """The IP addresses of a host name for connections to a port; raises OSError when there are none."""
 
@@ -38,9 +39,6 @@ _URL: Final = re.compile(
     re.ASCII,
 )
 _NUMBER: Final = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9A-Fa-f]*)\.?")
-_THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")
-_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-_IPV4_COMPATIBLE: Final = IPv6Network("::/96")
 _CHUNK: Final = 65_536
 _CONNECTIONS: Final = 16
 _REFUSED: Final = "an address that is refused"
@@ -156,7 +154,7 @@ class Outgoing:
         raise OutgoingError("no-connection", f"{host}:{port} cannot be reached")
 
     def _addresses(self, host: str, port: int, until: float) -> list[Address]:
-        literal = _literal(host)
+        literal = literal_of(host)
         if literal is not None:
             return [literal]
         # A look-up cannot be told to stop, so it is left behind when it takes too long.
@@ -181,7 +179,7 @@ class Outgoing:
         """Whether a server that the URL calls `host` may stand at `address`."""
         if is_never_asked(address):
             return False
-        if (embedded_address(address) or address).is_global or address == _literal(host):
+        if (embedded_address(address) or address).is_global or address == literal_of(host):
             return True
         if host == "localhost" and address.is_loopback:
             return True
@@ -198,7 +196,7 @@ def checked_origin(url: str) -> str:
     if parts is None or "\\" in url or "#" in url or int(parts["port"] or 0) > 65_535:
         raise OutgoingError("refused-address", "expected an https URL without user, fragment, spaces and odd letters")
     host = parts["host"].strip("[]")
-    literal = _literal(host)
+    literal = literal_of(host)
     in_brackets = parts["host"] != host
     if in_brackets != isinstance(literal, IPv6Address) or (literal is None and _NUMBER.fullmatch(host)):
         raise OutgoingError("refused-address", "expected an IP address as usually written, or a host name")
@@ -207,51 +205,6 @@ def checked_origin(url: str) -> str:
     if parts["scheme"] == "http" and not is_loopback(host):
         raise OutgoingError("refused-address", f"expected https for {host}, which is not this machine")
     return parts["origin"]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, as a URL names it (without brackets), is this machine: `localhost` or a loopback address."""
-    literal = _literal(host)
-    return host == "localhost" or (literal is not None and literal.is_loopback)
-
-
-def is_never_asked(address: Address) -> bool:
-    """Whether an address is refused whoever registers it.
-
-    That are link-local (where clouds keep credentials), multicast, unspecified and reserved addresses, and the IPv6
-    forms of IPv4 addresses (mapped, compatible, 6to4, Teredo, NAT64) that are not public.
-    """
-    if isinstance(address, IPv4Address):
-        special = address.is_multicast or address.is_reserved or address.is_link_local
-        return special or address in _THIS_NETWORK
-    if address.is_loopback:
-        return False
-    embedded = embedded_address(address)
-    if embedded is not None:
-        return is_never_asked(embedded) or not embedded.is_global
-    return address.is_multicast or address.is_reserved or address.is_link_local or address.is_unspecified
-
-
-def embedded_address(address: Address) -> IPv4Address | None:
-    """The IPv4 address inside an IPv6 address, when it is of a form that holds one."""
-    if isinstance(address, IPv4Address) or address.is_loopback:
-        return None
-    if address in _IPV4_COMPATIBLE or any(address in network for network in _NAT64):
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-
-
-def addresses_of(host: str, port: int) -> list[str]:
-    """The IP addresses of a host name, as this machine looks them up. Raises OSError when it has none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(place[0]) for *_, place in found))
-
-
-def _literal(host: str) -> Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
 
 
 def _left(deadline: float, where: str) -> float:

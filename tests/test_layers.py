@@ -15,8 +15,20 @@ LAYERS = {
     "history": {"fhir", "chart", "knowledge", "evaluate"},
     "select": {"fhir", "chart", "knowledge", "evaluate", "history"},
     "store": {"hooks", "history", "knowledge", "fhir", "config"},
-    "hooks": {"fhir", "chart", "knowledge", "evaluate", "explain", "history", "select", "outgoing", "operating"},
-    "outgoing": set(),
+    "hooks": {
+        "fhir",
+        "chart",
+        "knowledge",
+        "evaluate",
+        "explain",
+        "history",
+        "select",
+        "addresses",
+        "outgoing",
+        "operating",
+    },
+    "addresses": set(),
+    "outgoing": {"addresses"},
     "operating": set(),
 }
 OUTSIDE = {"flask", "sqlalchemy", "requests", "gunicorn", "werkzeug"}

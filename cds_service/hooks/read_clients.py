@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from cds_service.addresses import is_loopback, is_never_asked
 from cds_service.hooks.clients import PROFILES, Client, Clients, Profile
 from cds_service.hooks.key_sets import ALGORITHMS, LONGEST_RSA, SHORTEST_RSA, KeySet, read_key_file
 from cds_service.hooks.profiles import DRAFT_MEDICATIONS
 from cds_service.knowledge.reading import Node, Problems, read_yaml
 from cds_service.knowledge.schema import conforms
 from cds_service.knowledge.services import Service
-from cds_service.outgoing import OutgoingError, checked_origin, is_loopback, is_never_asked
+from cds_service.outgoing import OutgoingError, checked_origin
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:.]+\](:\d+)?")
