@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Raw
 
+from cds_service.chart.versions import alike
 from cds_service.fhir.read import Sent, resources_of
 
 
@@ -48,6 +49,6 @@ def _sole(sent: Iterable[Sent | Raw | bytes]) -> dict[str, bytes]:
     several: set[str] = set()
     for one in sent:
         for reference, raw in resources_of(_raw(one)):
-            if found.setdefault(reference, raw) != raw:
+            if not alike(found.setdefault(reference, raw), raw):
                 several.add(reference)
     return {reference: raw for reference, raw in found.items() if reference not in several}

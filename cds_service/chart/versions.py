@@ -28,7 +28,7 @@ def newer(first: Resource, second: Resource) -> tuple[Resource, bool]:
     By `meta.lastUpdated` when both have it, else by `meta.versionId` when both have a number (FHIR R4, Resource.meta);
     else the one whose content sorts last, so that the order of arrival decides nothing.
     """
-    if first == second:
+    if first == second or alike(msgspec.json.encode(first), msgspec.json.encode(second)):
         return first, True
     one, other = _read(first), _read(second)
     for rank in (_updated, _number):
@@ -36,6 +36,16 @@ def newer(first: Resource, second: Resource) -> tuple[Resource, bool]:
         if before is not None and after is not None and before != after:
             return (first if before > after else second), True
     return max(first, second, key=msgspec.json.encode), False
+
+
+def alike(first: bytes, second: bytes) -> bool:
+    """Whether two JSON texts say the same: a client and its FHIR server may write one resource with other spaces, and
+    its members in another order.
+    """
+    try:
+        return bool(first == second or msgspec.json.decode(first) == msgspec.json.decode(second))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
 
 
 def _read(resource: Resource) -> _Meta:
