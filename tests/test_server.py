@@ -190,6 +190,15 @@ def test_a_mistake_in_a_card_refuses_the_start_with_file_line_and_column(tmp_pat
     assert "Traceback" not in said
 
 
+def test_JWT_13_a_token_that_is_too_long_is_refused_like_any_other() -> None:
+    with running_service(CLIENTS=str(data_folder("fixtures") / "clients" / "sandbox.yaml")) as url:
+        answers = [
+            call("GET", f"{url}/cds-services", headers={"Authorization": f"Bearer {'x' * length}"})
+            for length in (10, 16_000)
+        ]
+    assert [(answer.status_code, answer.content) for answer in answers] == [(401, b"")] * 2
+
+
 def test_it_listens_where_it_is_told() -> None:
     assert settings(read_config({}))["bind"] == "127.0.0.1:8080"
     assert settings(read_config({}, host="::1", port="9000"))["bind"] == "[::1]:9000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import stat
 import threading
@@ -13,6 +14,7 @@ import requests
 from served import BODY, NAME, TIMEOUT, Served, a_few_cases, served, until
 
 from cds_service.demo import local_session
+from cds_service.folders import data_folder
 
 
 class Callers:
@@ -83,6 +85,34 @@ def test_a_case_that_fails_keeps_the_old_knowledge(tmp_path: Path) -> None:
         assert line["problems"] == [f"{cases}:2:1: found critical; expected info"]
         assert service.get("/health/ready").json()["knowledge"] == before
         assert service.post().status_code == 200
+
+
+def test_new_clients_are_let_in_and_a_mistake_in_their_file_keeps_the_old_ones(tmp_path: Path) -> None:
+    clients = tmp_path / "clients"
+    shutil.copytree(data_folder("fixtures") / "clients", clients)
+    file = clients / "sandbox.yaml"
+    with served(tmp_path, CARDS=str(a_few_cases(tmp_path)), CLIENTS=str(file), WORKERS="1") as service:
+
+        def allowed(origin: str) -> bool:
+            asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            with local_session() as session:
+                answer = session.options(service.url + NAME, headers=asked, timeout=TIMEOUT)
+            return answer.headers.get("Access-Control-Allow-Origin") == origin
+
+        assert allowed("https://sandbox.cds-hooks.org")
+        written = file.read_text(encoding="utf-8")
+        file.write_text(written.replace("origins: [https://sandbox", "origins: [https://new"), encoding="utf-8")
+        service.hang_up()
+        until(lambda: service.said("reloaded"), "the clients are read")
+        assert allowed("https://new.cds-hooks.org")
+        assert not allowed("https://sandbox.cds-hooks.org")
+
+        file.write_text(written.replace('profile: "2.0.1"', 'profile: "2"'), encoding="utf-8")
+        service.hang_up()
+        (line,) = until(lambda: service.said("not reloaded"), "the mistake is refused")
+        assert len(line["problems"]) == 1
+        assert line["problems"][0].startswith(f"{file}:")
+        assert allowed("https://new.cds-hooks.org")
 
 
 @pytest.mark.parametrize("hangs_up", [1, 3])
