@@ -111,6 +111,7 @@ def chart_of(request: Request, codes: Codes, now: int) -> Chart:
     reasons = dict.fromkeys(sent.absent, "was not supplied")
     reasons.update(dict.fromkeys(sent.failed, "could not be had by the client"))
     reasons.update(dict.fromkeys(sent.partial, "was supplied in part only"))
+    reasons.update({key: "could not be fetched" for key in sent.unfetched if key not in sent.partial})
     return build_chart(
         codes=codes,
         now=now,

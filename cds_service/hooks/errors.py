@@ -19,7 +19,7 @@ may be patient data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar, Literal
 
 import msgspec
@@ -94,13 +94,19 @@ class MethodNotAllowed(Refused):
 
 
 class DataMissing(Refused):
-    """Required data is neither in prefetch nor obtainable (CDS Hooks 2.0.1, prefetch); `keys` names it."""
+    """Required data is neither in prefetch nor obtainable (CDS Hooks 2.0.1, prefetch); `keys` names it.
+
+    Of `unfetched` the FHIR server was asked too.
+    """
 
     status = 412
 
-    def __init__(self, not_sent: Sequence[str], failed: Sequence[str]) -> None:
+    def __init__(self, not_sent: Sequence[str], failed: Sequence[str], unfetched: Collection[str] = ()) -> None:
         self.keys = (*not_sent, *failed)
-        found = dict.fromkeys(not_sent, "nothing") | dict.fromkeys(failed, "an OperationOutcome: the query failed")
+        sent = dict.fromkeys(not_sent, "nothing") | dict.fromkeys(failed, "an OperationOutcome: the query failed")
+        found = {
+            key: f"{what}, and it could not be fetched" if key in unfetched else what for key, what in sent.items()
+        }
         super().__init__(
             [
                 Issue("incomplete", f"Required prefetch key {key}: expected its data, found {what}.", f"prefetch.{key}")

@@ -123,7 +123,7 @@ def require_prefetch(prefetch: Prefetch, service: Service) -> None:
     """Raise DataMissing when a key that `service` requires is absent or its query failed."""
     absent, failed = ([key for key in keys if key in service.required] for keys in (prefetch.absent, prefetch.failed))
     if absent or failed:
-        raise DataMissing(absent, failed)
+        raise DataMissing(absent, failed, prefetch.unfetched)
 
 
 def _together(states: list[State]) -> _State:

@@ -62,6 +62,7 @@ def test_FHIR_10_PRE_03_PRE_04_a_call_that_fails_is_412_when_required_and_told_o
         assert not_supplied(answered) == [OPTIONAL]
     else:
         assert refused_keys(answered) == [key]
+        assert "found nothing, and it could not be fetched." in json.dumps(answered[1])
         assert "stack trace" not in json.dumps(answered[1])
     assert set(ehr.keys) == {key, "lipids"}
 
