@@ -131,6 +131,8 @@ def _eligible(card: Card, outcome: Outcome, frame: list[Any], judgement: Judgeme
             return ""
     if chart.hook == "order-sign" and outcome.verdict == "holds" and outcome.indicator == "critical":
         return ""
+    if any(name in chart.drafts for name in chart.unresolved_medications):
+        return "no draft order is known to be one that it speaks about: one names no drug that was sent"
     return "no draft order is one that it speaks about"
 
 

@@ -23,7 +23,9 @@ from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
 from cds_service.config import read_config
+from cds_service.explain_requests import explained
 from cds_service.folders import data_folder
+from cds_service.hooks.call import answer
 from cds_service.hooks.feedback import read_feedback
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.sandbox import BASE_URL, Records
@@ -168,6 +170,14 @@ def test_REQ_16_a_draft_without_a_drug_is_no_fault_and_the_answer_says_that_it_w
     (line,) = body["extension"][NOT_JUDGED]
     assert line.startswith("MedicationRequest/request-123 names no drug that was sent")
     assert "Statin drug interaction" in line
+
+
+def test_a_card_that_waits_for_the_drug_of_a_draft_is_explained_so(knowledge: Knowledge) -> None:
+    body = json.dumps(sent("sandbox-order-select-no-drug-yet")).encode()
+    found = explained(answer(knowledge, "leg-weakness-order-select", body, NOW * 1000), knowledge)
+    (one,) = [one for one in found["outcomes"] if one["card"] == "statin-interaction"]
+    assert one["outcome"] == "not-applicable"
+    assert "one names no drug that was sent" in one["reason"]
 
 
 def test_TPL_14_a_token_that_the_sandbox_could_not_fill_is_no_fault(sandbox: Site) -> None:
