@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import chain, repeat
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Flask
 
-from cds_service.check import checked_knowledge
+from cds_service.check import require_cases
 from cds_service.config import Config, installation_secret
 from cds_service.health import health
 from cds_service.hooks.authentication import Authenticator
@@ -22,7 +21,7 @@ from cds_service.hooks.read_clients import read_clients
 from cds_service.hooks.views import Clock, answer_errors, cds_hooks, system_clock
 from cds_service.installation import Installation
 from cds_service.knowledge.knowledge import Knowledge
-from cds_service.knowledge.load import load_knowledge
+from cds_service.knowledge.load import fingerprint, load_knowledge
 from cds_service.openapi import openapi
 from cds_service.operating.audit import Audit
 from cds_service.operating.failures import Failures
@@ -78,10 +77,20 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
 
 def builder(config: Config) -> Callable[[], Flask]:
     """What makes the application from the files as they are: at first when they have no mistakes, later, with the old
-    application still serving, only when all cases of the cards pass too. Raises KnowledgeError or ConfigError.
+    application still serving, only when the cases of changed cards pass too. Raises KnowledgeError or ConfigError.
     """
-    load = chain([load_knowledge], repeat(checked_knowledge))
-    return lambda: create_app(config, next(load)(config.cards))
+    tried: set[str] = set()
+
+    def build() -> Flask:
+        files = fingerprint(config.cards, with_cases=True)
+        knowledge = load_knowledge(config.cards)
+        if tried and files not in tried:
+            require_cases(knowledge)
+        app = create_app(config, knowledge)
+        tried.add(files)
+        return app
+
+    return build
 
 
 def _below(folder: str, answer: WSGIApplication) -> WSGIApplication:

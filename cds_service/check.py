@@ -128,16 +128,11 @@ def uncovered(knowledge: Knowledge) -> list[str]:
     return found
 
 
-def checked_knowledge(folder: Path) -> Knowledge:
-    """The knowledge of a folder after every case was run.
-
-    Raises KnowledgeError with every mistake, or with every case that fails.
-    """
-    knowledge = load_knowledge(folder)
+def require_cases(knowledge: Knowledge) -> None:
+    """Run every case. Raises KnowledgeError with each one that fails, or cannot be read."""
     failures = [failure for case in all_cases(knowledge) for failure in run_case(case, knowledge)]
     if failures:
         raise KnowledgeError([Problem(one.case.path, one.case.line, 1, one.found, one.expected) for one in failures])
-    return knowledge
 
 
 def run_check(folder: Path, only: Collection[str] = ()) -> int:

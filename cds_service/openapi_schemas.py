@@ -35,10 +35,10 @@ _INSTANT: Final = (
 
 def request_schemas(spec: APISpec) -> None:
     """Add to the components of `spec` what clients send: `Request`, one for each hook, and `Feedback`."""
-    for hook, context in request._CONTEXTS.items():
+    for hook, context in request.CONTEXTS.items():
         spec.components.schema(name_of(hook, "Context"), schema=context)
-    spec.components.schema("Envelope", schema=request._ENVELOPE)
-    spec.components.schema("Feedback", schema=feedback._FEEDBACK)
+    spec.components.schema("Envelope", schema=request.ENVELOPE)
+    spec.components.schema("Feedback", schema=feedback.FEEDBACK)
 
 
 def finished(schemas: Mapping[str, Any]) -> Json:

@@ -27,8 +27,8 @@ from cds_service.worker import ServerLog, patient_worker
 
 _log = logging.getLogger(__name__)
 
-_THREADS: Final = 4
-"""Threads of a worker: they keep connections alive and wait for slow clients, the work itself is done one at a time."""
+_THREADS: Final = 16
+"""Threads of a worker: they wait for slow clients and for FHIR servers; the work itself is done one at a time."""
 _ALLOCATIONS: Final = 50_000
 """Containers allocated before the garbage collector looks at the young ones: more than a usual request needs."""
 _M_TRIM_THRESHOLD: Final = -1

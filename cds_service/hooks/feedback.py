@@ -40,7 +40,7 @@ def read_feedback(body: bytes) -> list[FeedbackEntry]:
     """
     require_text(body)
     sent = {name: read_value(raw, name) for name, raw in read_object(body, "body").items()}
-    return [_entry(entry) for entry in load(_FEEDBACK, sent)["feedback"]]
+    return [_entry(entry) for entry in load(FEEDBACK, sent)["feedback"]]
 
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -124,7 +124,7 @@ class _Feedback(Members):
     )
 
 
-_FEEDBACK: Final = _Feedback()
+FEEDBACK: Final = _Feedback()
 
 
 def _entry(entry: dict[str, Any]) -> FeedbackEntry:

@@ -61,7 +61,7 @@ def read_request(body: bytes, service: Service, client: Client = LOCAL) -> Reque
     context = envelope.fields.get("context")
     if context is not None and not is_null(context):
         members["context"] = context
-    asked = load(_ENVELOPE, members)
+    asked = load(ENVELOPE, members)
     if asked["hook"] != service.hook:
         found = told(asked["hook"], HOOK_NAMES)
         raise BadRequest([unexpected("hook", f"{service.hook}, the hook of this service", found)])
@@ -73,7 +73,7 @@ def read_request(body: bytes, service: Service, client: Client = LOCAL) -> Reque
             draft_orders = given[name] = raw
         else:
             given[name] = read_value(raw, f"context.{name}")
-    said = load(_CONTEXTS[service.hook], given, "context")
+    said = load(CONTEXTS[service.hook], given, "context")
     patient_id = said["patientId"].removeprefix("Patient/")
     granted = asked.get("fhirAuthorization", {}).get("patient", patient_id)
     if relative(granted).removeprefix("Patient/") != patient_id:
@@ -164,8 +164,8 @@ class _EncounterDischarge(_PatientView):
     encounterId = Text("the id of an encounter", pattern=rf"(?:Encounter/)?{_ID}", required=True)
 
 
-_ENVELOPE: Final = _Envelope()
-_CONTEXTS: Final[dict[Hook, Members]] = {
+ENVELOPE: Final = _Envelope()
+CONTEXTS: Final[dict[Hook, Members]] = {
     "patient-view": _PatientView(),
     "order-select": _OrderSelect(),
     "order-sign": _OrderSign(),

@@ -84,7 +84,7 @@ def load_knowledge(folder: Path) -> Knowledge:
     facts = list(frames.facts)
     codes = codes.with_horizon(horizon(facts, codes), record_horizon(facts, codes))
     knowledge = Knowledge(
-        version=f"{__version__}+{_fingerprint(folder)}",
+        version=f"{__version__}+{fingerprint(folder)}",
         codes=codes,
         cards=cards,
         order=order,
@@ -195,10 +195,11 @@ def _check_templates(knowledge: Knowledge, folder: Path, problems: Problems) -> 
                 )
 
 
-def _fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path, *, with_cases: bool = False) -> str:
+    """Twelve digits that change with any file of the folder of cards; with the cases beside them only when asked."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.endswith(".cases.yaml"):
+        if path.is_file() and (with_cases or not path.name.endswith(".cases.yaml")):
             digest.update(path.relative_to(folder).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -78,6 +78,7 @@ class Audit:
         if self._file is not None and not self._is_there(self._file):
             self._close()
         if self._file is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._file
 

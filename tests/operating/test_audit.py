@@ -64,7 +64,7 @@ def test_SEC_04_patient_and_clinician_are_told_apart_and_not_named(tmp_path: Pat
 
 
 def test_the_file_is_for_its_owner_alone_and_made_again_when_it_was_moved(tmp_path: Path, knowledge: Knowledge) -> None:
-    path = tmp_path / "audit.jsonl"
+    path = tmp_path / "state" / "audit.jsonl"
     client = client_of(tmp_path, path, knowledge)
     call(client)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -74,12 +74,12 @@ def test_the_file_is_for_its_owner_alone_and_made_again_when_it_was_moved(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("place", "why"), [("/dev/full", "No space left on device"), ("{}/none/audit", "No such file or directory")]
+    ("place", "why"), [("/dev/full", "No space left on device"), ("/proc/none/audit", "No such file or directory")]
 )
 def test_a_file_that_cannot_be_written_is_counted_told_once_and_stops_nothing(
     tmp_path: Path, knowledge: Knowledge, caplog: pytest.LogCaptureFixture, place: str, why: str
 ) -> None:
-    path = Path(place.format(tmp_path))
+    path = Path(place)
     client = client_of(tmp_path, path, knowledge)
     with caplog.at_level(logging.ERROR, "cds_service.operating.audit"):
         assert [call(client).status_code for _ in range(3)] == [200] * 3

@@ -101,7 +101,7 @@ def test_clients_that_do_not_close_keep_nobody_waiting(service: Served) -> None:
 def test_clients_that_do_not_read_are_cut_and_keep_nobody_waiting(service: Served) -> None:
     with ExitStack() as opened:
         clients = []
-        for _ in range(6):
+        for _ in range(20):
             client = opened.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", service.port))
