@@ -14,12 +14,12 @@ from cds_service.check import require_cases
 from cds_service.config import Config, installation_secret
 from cds_service.health import health
 from cds_service.hooks.authentication import Authenticator
-from cds_service.hooks.clients import Clients
+from cds_service.hooks.clients import LOCAL, Clients
 from cds_service.hooks.completion import Completion
 from cds_service.hooks.cors import allow_origins
 from cds_service.hooks.read_clients import read_clients
 from cds_service.hooks.views import Clock, answer_errors, cds_hooks, system_clock
-from cds_service.installation import Installation
+from cds_service.installation import Installation, discoveries
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import fingerprint, load_knowledge
 from cds_service.openapi import openapi
@@ -57,6 +57,7 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
     installation = Installation(
         knowledge=knowledge,
         clients=clients,
+        discoveries=discoveries(knowledge, clients.clients or [LOCAL]),
         authenticator=Authenticator(clients, SeenTokens(database).first_time, config.ca_bundle) if registered else None,
         completion=Completion(config.fhir_seconds, config.max_body, config.ca_bundle),
         keys=remembered,

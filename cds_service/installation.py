@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -41,6 +41,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
     knowledge: Knowledge
     clients: Clients
+    discoveries: Mapping[str, bytes]
     authenticator: Authenticator | None
     completion: Completion
     keys: CardMemory
@@ -62,8 +63,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
     def discover(self, client: Client) -> bytes:
         """The JSON of discovery: the services that the client may call, in the version it speaks."""
-        allowed = [one for one in self.knowledge.services if not client.services or one.id in client.services]
-        return discovery(allowed, client.profile)
+        return self.discoveries[client.name]
 
     def respond(self, client: Client, service_id: str, body: bytes, record: CallRecord) -> bytes:
         """The JSON of a response; what came of it is noted in `record`. Raises Refused."""
@@ -120,3 +120,12 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         record.unreadable = Counter(reason_kind(one["reason"]) for one in unreadable_resources(chart))
         record.not_supplied = len(chart.not_supplied)
         record.fetched = len(request.prefetch.fetched)
+
+
+def discoveries(knowledge: Knowledge, clients: Sequence[Client]) -> dict[str, bytes]:
+    """The JSON of discovery for each client, by its name."""
+    found = {}
+    for client in clients:
+        allowed = [one for one in knowledge.services if not client.services or one.id in client.services]
+        found[client.name] = discovery(allowed, client.profile)
+    return found

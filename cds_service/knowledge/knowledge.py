@@ -14,7 +14,7 @@ from cds_service.knowledge.syntax import Named
 from cds_service.knowledge.words import Words
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Knowledge:
     """Everything the service knows.
 
@@ -37,6 +37,9 @@ class Knowledge:
     slot_of: Mapping[Fact, int]
     card_facts: Mapping[str, tuple[tuple[int, tuple[str, ...]], ...]]
     services: tuple[Service, ...]
+
+    def __repr__(self) -> str:
+        return f"Knowledge({self.version!r})"
 
     def service(self, id_: str) -> Service | None:
         """The service with this id, or None."""
