@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from cds_service.chart.chart import Chart
 from cds_service.chart.doubts import Doubts
-from cds_service.chart.items import CardItem, Undecided
+from cds_service.chart.items import CardItem, Medication, Order, Undecided
 from cds_service.fhir.uncertain import UNKNOWN
 from cds_service.knowledge.card import INDICATORS, Card, Indicator, Lower, Unless
 from cds_service.knowledge.compile import FIRST_FREE
@@ -44,7 +44,7 @@ class Outcome:
     `indicator` comes with `holds` and `suppressed`. `tier` is the tier whose condition was true, before it was lowered.
     `undecided` are the conditions that are unknown and would have mattered, each with what the card could have been.
     `not_for` says why it may not appear at this hook; other cards that name it use the verdict all the same.
-    `about_draft`: it speaks about an order that is being placed.
+    `drafts` are the orders being placed that it speaks about.
     """
 
     card: Card
@@ -56,7 +56,7 @@ class Outcome:
     exceptions: tuple[Unless | Lower, ...] = ()
     preliminary: bool = False
     not_for: str = ""
-    about_draft: bool = False
+    drafts: tuple[Medication | Order, ...] = ()
     frame: list[Any] = field(default_factory=list, repr=False)
 
     @property
@@ -126,9 +126,10 @@ def _eligible(card: Card, outcome: Outcome, frame: list[Any], judgement: Judgeme
     for fact in card.drafts:
         value = frame[judgement.knowledge.slot_of[fact]]
         items: list[Any] = value.certain if isinstance(value, Undecided) else value
-        if any(chart.hook == "order-sign" or item.id in chart.selected for item in items):
-            outcome.about_draft = True
-            return ""
+        placed = [item for item in items if chart.hook == "order-sign" or item.id in chart.selected]
+        outcome.drafts = (*outcome.drafts, *placed)
+    if outcome.drafts:
+        return ""
     if chart.hook == "order-sign" and outcome.verdict == "holds" and outcome.indicator == "critical":
         return ""
     if any(name in chart.drafts for name in chart.unresolved_medications):

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from cds_service.chart.items import Finding, Medication, Result, Undecided
+from cds_service.chart.items import Finding, Medication, Order, Result, Undecided
 from cds_service.evaluate import Outcome
 from cds_service.fhir.dates import written
 from cds_service.fhir.uncertain import DAY
@@ -62,8 +62,8 @@ def stays_away(outcome: Outcome, history: History, now: int, cards: Mapping[str,
         return ""
     current = evidence(outcome, history.key)
     for showing in sorted(own, key=lambda one: -one.at):
-        if outcome.card.repeat is not None and now - showing.at < outcome.card.repeat and not _worse(outcome, showing):
-            days = outcome.card.repeat // DAY
+        if _was_shown_lately(outcome, showing, now):
+            days = (outcome.card.repeat or 0) // DAY
             return f"it was shown on {_date(showing.at)} and appears once in {days} days"
         if (
             showing.answered_at is not None
@@ -77,18 +77,30 @@ def stays_away(outcome: Outcome, history: History, now: int, cards: Mapping[str,
 
 
 def evidence(outcome: Outcome, key: bytes) -> str:
-    """What an outcome that holds rests on: a mark for each result, finding and drug that its tier asks, in order.
+    """What an outcome that holds rests on: a mark for each result, finding and drug that its tier asks, in order; and
+    for each draft order that it speaks about.
 
     A mark changes with the value, the status or the dose, and tells nothing without the secret `key`. Orders, visits
-    and procedures are no new data.
+    and procedures are no new data, but for the drafts.
     """
     facts = facts_in(outcome.condition) if outcome.condition is not None else ()
+    told = {_told(item) for fact in facts for item in _items(outcome.frame[fact.slot])}
+    told |= {f"draft {_told(item)}" for item in outcome.drafts}
     secret = hashlib.sha256(key).digest()
-    return " ".join(sorted({_mark(item, secret) for fact in facts for item in _items(outcome.frame[fact.slot])}))
+    return " ".join(sorted({_mark(text, secret) for text in told}))
 
 
-def _mark(item: Result | Finding | Medication, secret: bytes) -> str:
-    return hashlib.blake2b(_told(item).encode(), key=secret, digest_size=8).hexdigest()
+def _mark(text: str, secret: bytes) -> str:
+    return hashlib.blake2b(text.encode(), key=secret, digest_size=8).hexdigest()
+
+
+def _was_shown_lately(outcome: Outcome, showing: Showing, now: int) -> bool:
+    """Whether the card said that it appears once in a time that is not over. What speaks about a draft, or is worse
+    than it was, is shown each time.
+    """
+    repeat = outcome.card.repeat
+    worse = INDICATORS.index(outcome.indicator or "info") < INDICATORS.index(showing.indicator)
+    return repeat is not None and now - showing.at < repeat and not worse and not outcome.drafts
 
 
 def _nothing_new(current: str, showing: Showing) -> bool:
@@ -96,19 +108,24 @@ def _nothing_new(current: str, showing: Showing) -> bool:
     return set(current.split()) <= set(showing.evidence.split())
 
 
-def _worse(outcome: Outcome, showing: Showing) -> bool:
-    return INDICATORS.index(outcome.indicator or "info") < INDICATORS.index(showing.indicator)
-
-
 def _period(showing: Showing, card: Card, cards: Mapping[str, Card]) -> int:
-    """How long an answered finding stays away: as its card says (`answered`), else when overridden as its tier says.
+    """How long an answered finding stays away: as its card says (`answered`, `overridden`), else when overridden as its
+    tier says; what is critical never longer than a day.
 
-    A line of a card that says so itself stays away no longer than that card.
+    A line of a card that says `answered` stays away no longer than that card; when the card was accepted, only a line
+    of tier info does.
     """
     carrier = cards.get(showing.into) if showing.into is not None else None
-    said = [one.answered for one in (card, carrier) if one is not None and one.answered is not None]
-    usual = [STAYS_AWAY[showing.indicator]] if showing.answer == "overridden" and card.answered is None else []
-    return min([*said, *usual], default=0)
+    usual = STAYS_AWAY[showing.indicator]
+    if showing.answer == "accepted":
+        said = card.answered if carrier is None else carrier.answered if showing.indicator == "info" else 0
+        return min(said or 0, usual)
+    period = card.overridden.get(showing.indicator, usual)
+    if card.answered is not None:
+        period = card.answered
+    if carrier is not None and carrier.answered is not None:
+        period = min(period, carrier.answered)
+    return min(period, usual) if showing.indicator == "critical" else period
 
 
 def _items(value: Any) -> Iterator[Result | Finding | Medication]:
@@ -118,7 +135,7 @@ def _items(value: Any) -> Iterator[Result | Finding | Medication]:
             yield item
 
 
-def _told(item: Result | Finding | Medication) -> str:
+def _told(item: Result | Finding | Medication | Order) -> str:
     match item:
         case Result():
             said: tuple[Any, ...] = (item.value, item.systolic, item.diastolic, item.date, item.status)
@@ -126,6 +143,8 @@ def _told(item: Result | Finding | Medication) -> str:
             said = (item.group, item.severity, item.side, item.active)
         case Medication():
             said = (item.ingredient, item.status, item.dose)
+        case Order():
+            said = (item.group, item.status)
     return f"{item.id} {said!r}"
 
 

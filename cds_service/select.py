@@ -159,7 +159,7 @@ def _rank(outcome: Outcome, judgement: Judgement) -> tuple[int, bool, int, int, 
                 newest = max(newest, instants(date)[1])
             linked = 0 if isinstance(item, Finding) else linked
     urgency = INDICATORS.index(outcome.indicator or "info")
-    return urgency, not outcome.about_draft, outcome.card.priority, -newest, linked
+    return urgency, not outcome.drafts, outcome.card.priority, -newest, linked
 
 
 def _merge(candidates: list[Outcome], placements: dict[str, Placement]) -> list[Shown]:

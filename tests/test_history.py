@@ -144,6 +144,49 @@ def test_an_accepted_work_up_stays_away_for_a_fortnight_too(asked: Asked) -> Non
         assert ago > 13 * DAY or found["reason"] == "it was accepted on 2026-06-02 and nothing is new since"
 
 
+def test_an_accepted_work_up_keeps_away_its_mild_lines_and_comes_back_with_a_warning(asked: Asked) -> None:
+    mild = asked.request({**LEG, "vitamin-d": "40 nmol/L, 9 days ago"})
+    assert asked.outcomes(mild)["vitamin-d-deficiency"]["indicator"] == "info"
+    found = asked.outcomes(mild, overridden(asked, mild, HOUR, answer="accepted"))
+    assert found["vitamin-d-deficiency"]["outcome"] == "withheld"
+    grave = asked.request({**LEG, "haemoglobin": "85 g/L, 3 days ago"})
+    assert asked.outcomes(grave)["anemia"]["indicator"] == "warning"
+    found = asked.outcomes(grave, overridden(asked, grave, HOUR, answer="accepted"))
+    assert (found["anemia"]["outcome"], found["leg-weakness-workup"]["outcome"]) == ("merged", "shown")
+
+
+@pytest.mark.parametrize("facts", [CRITICAL, WARNING])
+def test_a_draft_order_is_new_data_for_the_cards_that_speak_about_it(asked: Asked, facts: dict[str, str]) -> None:
+    before = overridden(asked, asked.request(facts), HOUR)
+    signing = asked.request(facts, hook="order-sign", drafts={"loop": "furosemide 40 mg daily"})
+    assert asked.outcomes(signing, before)["hypokalemia"]["outcome"] == "shown"
+    assert asked.outcomes(signing, overridden(asked, signing, HOUR))["hypokalemia"]["outcome"] == "withheld"
+    other = asked.request(facts, hook="order-sign", drafts={"loop": "torsemide 10 mg daily"})
+    assert asked.outcomes(other, overridden(asked, signing, HOUR))["hypokalemia"]["outcome"] == "shown"
+
+
+PAIR = {"statin": "simvastatin 40 mg daily, 99 days ago"}
+CONTRAINDICATED = {"statin-interacting": "clarithromycin 500 mg daily"}
+TO_AVOID = {"statin-interacting": "amlodipine 10 mg daily"}
+
+
+@pytest.mark.parametrize("drafts", [CONTRAINDICATED, TO_AVOID])
+def test_a_drug_pair_is_shown_at_each_step_until_it_is_overridden(asked: Asked, drafts: dict[str, str]) -> None:
+    selecting = asked.request(PAIR, hook="order-select", drafts=drafts)
+    signing = asked.request(PAIR, hook="order-sign", drafts=drafts)
+    seen = overridden(asked, selecting, HOUR, answer=None, answered_at=None)
+    assert asked.outcomes(signing, seen)["statin-interaction"]["outcome"] == "shown"
+
+
+def test_a_contraindicated_pair_comes_back_though_overridden_and_another_pair_is_new(asked: Asked) -> None:
+    for drafts, outcome in ((CONTRAINDICATED, "shown"), (TO_AVOID, "withheld")):
+        signing = asked.request(PAIR, hook="order-sign", drafts=drafts)
+        assert asked.outcomes(signing, overridden(asked, signing, 89 * DAY))["statin-interaction"]["outcome"] == outcome
+    before = overridden(asked, asked.request(PAIR, hook="order-sign", drafts=TO_AVOID), HOUR)
+    other = asked.request(PAIR, hook="order-sign", drafts={"statin-interacting": "verapamil 120 mg daily"})
+    assert asked.outcomes(other, before)["statin-interaction"]["outcome"] == "shown"
+
+
 def test_the_work_up_comes_back_with_its_first_new_line(asked: Asked) -> None:
     before = overridden(asked, asked.request({**LEG, "haemoglobin": "104 g/L, 3 days ago"}), HOUR)
     new = asked.request({**LEG, "haemoglobin": "104 g/L, 3 days ago", "vitamin-d": "20 nmol/L, 9 days ago"})

@@ -14,6 +14,8 @@ from cds_service.knowledge.text import Text
 Indicator = Literal["critical", "warning", "info"]
 INDICATORS: Final[tuple[Indicator, ...]] = ("critical", "warning", "info")
 """From the most to the least urgent."""
+LONGEST_AWAY: Final = 365
+"""Days that a card may stay away at most; so long at least shown cards are kept."""
 STATUSES: Final = ("draft", "silent", "active", "retired")
 
 
@@ -120,6 +122,7 @@ class Card:
     order_select: Indicator
     repeat: int | None
     answered: int | None
+    overridden: Mapping[Indicator, int]
     limitations: str
     names: Mapping[str, Named]
     uses: frozenset[int]

@@ -83,6 +83,9 @@ class _Reader:
         drafts = self._drafts()
         own = [n.expression for n in self.names.known.values() if n.expression is not None]
         check_sources(self.node, [*self.judged[1:], *own], {*sources, *self.around.shared_sources}, self.problems)
+        if "repeat" in values and "critical" in values["indicator"]:
+            found = "'repeat' in a card with a critical tier"
+            self.problems.add(self.node.value["repeat"], found, "'overridden': what is critical is shown each time")
         if self.problems.found or population is None or summary is None or detail is None:
             return None
         for named in self.names.known.values():
@@ -113,8 +116,9 @@ class _Reader:
             merge_into=values.get("merge_into"),
             own_card=values.get("own_card", "critical"),
             order_select=values.get("order_select", "warning"),
-            repeat=_days(values, "repeat"),
-            answered=_days(values, "answered"),
+            repeat=_days(values.get("repeat")),
+            answered=_days(values.get("answered")),
+            overridden={tier: _days(text) or 0 for tier, text in values.get("overridden", {}).items()},
             limitations=values["limitations"],
             names=used,
             uses=frozenset(named.slot for named in used.values() if named.fact is not None),
@@ -279,6 +283,6 @@ def _never(entry: Node) -> s.Expression:
     return s.Constant(text="false", line=entry.line, column=entry.column, value=False)
 
 
-def _days(values: dict[str, Any], name: str) -> int | None:
+def _days(text: str | None) -> int | None:
     """A period of the card, such as `90 days`, in milliseconds; None when the card does not give it."""
-    return int(values[name].split()[0]) * DAY if name in values else None
+    return int(text.split()[0]) * DAY if text is not None else None

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from cds_service.knowledge.card import INDICATORS, STATUSES
+from cds_service.knowledge.card import INDICATORS, LONGEST_AWAY, STATUSES
 from cds_service.knowledge.reading import Node, Problems
 from cds_service.knowledge.services import HOOKS
 
@@ -28,8 +28,14 @@ def _words(**options: Any) -> fields.List[Any]:
     return fields.List(fields.String(validate=validate.Length(min=1)), **options)
 
 
+def _at_most_a_year(text: str) -> None:
+    days, _, word = text.partition(" ")
+    if not (word == "days" and days.isascii() and days.isdecimal() and len(days) < 4 and int(days) <= LONGEST_AWAY):
+        raise ValidationError(f"must be such as 90 days, at most {LONGEST_AWAY}")
+
+
 def _days() -> fields.String:
-    return fields.String(validate=validate.Regexp(r"^\d+ days$", error="must be such as 90 days"))
+    return fields.String(validate=_at_most_a_year)
 
 
 class UnlessSchema(Strict):
@@ -77,6 +83,9 @@ class CardSchema(Strict):
     order_select = fields.String(validate=validate.OneOf(INDICATORS))
     repeat = _days()
     answered = _days()
+    overridden = fields.Dict(
+        keys=fields.String(validate=validate.OneOf(INDICATORS)), values=_days(), validate=validate.Length(min=1)
+    )
     override_reasons = _words(required=True, validate=validate.Length(min=1))
     sources = fields.Dict(required=True, keys=fields.String())
     limitations = _text(required=True)
