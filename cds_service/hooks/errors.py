@@ -20,7 +20,7 @@ may be patient data.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
@@ -39,14 +39,24 @@ class Issue(msgspec.Struct, frozen=True):
     field: str | None = None
 
 
+ISSUES: Final = 20
+"""Issues that an answer names one by one; the rest are counted."""
+_LOGGED: Final = 1000
+"""Characters of a reason that the log has."""
+
+
 class Refused(Exception):
-    """A request that is not answered with cards. `status` is the HTTP status, `issues` say why."""
+    """A request that is not answered with cards. `status` is the HTTP status, `issues` say why: the first ISSUES of
+    them, and how many more there are. The text of the exception is for the log, and never long.
+    """
 
     status: ClassVar[int]
 
     def __init__(self, issues: Sequence[Issue]) -> None:
-        self.issues = tuple(issues)
-        super().__init__("; ".join(issue.text for issue in issues))
+        more = len(issues) - ISSUES
+        told = [*issues[:ISSUES], Issue("invalid", f"And {more:,} more.")] if more > 0 else issues
+        self.issues = tuple(told)
+        super().__init__(_brief("; ".join(issue.text for issue in told)))
 
 
 class BadRequest(Refused):
@@ -61,7 +71,7 @@ class Unauthorized(Refused):
     status = 401
 
     def __init__(self, reason: str) -> None:
-        self.reason = reason
+        self.reason = _brief(reason)
         super().__init__([])
 
 
@@ -159,6 +169,10 @@ class Unavailable(Refused):
 
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__([Issue("transient", reason) for reason in reasons])
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _LOGGED else f"{text[:_LOGGED]} …"
 
 
 def operation_outcome(refused: Refused, correlation_id: str) -> bytes:

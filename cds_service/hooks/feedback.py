@@ -10,9 +10,15 @@ import msgspec
 from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from cds_service.hooks.envelope import read_object, read_value, require_text
-from cds_service.hooks.fields import Members, Text, expecting, load
+from cds_service.hooks.fields import Array, Members, Text, expecting, load
 
 Outcome = Literal["accepted", "overridden"]
+
+ENTRIES: Final = 5000
+"""Entries of one call at most."""
+SUGGESTIONS_OF_AN_ENTRY: Final = 100
+SUGGESTIONS: Final = 10_000
+"""Accepted suggestions of one call at most, in all its entries."""
 
 
 class FeedbackEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +41,8 @@ class FeedbackEntry(msgspec.Struct, frozen=True, kw_only=True):
 def read_feedback(body: bytes) -> list[FeedbackEntry]:
     """The entries of a feedback body, all of them or none.
 
-    Raises BadRequest, naming each wrong field with the index of its entry. An offset of `outcomeTimestamp` is
+    Raises BadRequest, naming each wrong field with the index of its entry, and for more entries or suggestions than we
+    take at a time, which are not looked at then. An offset of `outcomeTimestamp` is
     normalised to UTC; `overrideReasons`, as one vendor names it, is read as `overrideReason`.
     """
     require_text(body)
@@ -95,10 +102,11 @@ class _Entry(Members):
         error_messages=expecting("accepted or overridden"),
     )
     outcomeTimestamp = _Instant(required=True, error_messages=expecting("a date and time with Z or offset (RFC 3339)"))
-    acceptedSuggestions = fields.List(
+    acceptedSuggestions = Array(
         fields.Nested(_Accepted, error_messages=expecting("an object with id")),
-        validate=validate.Length(min=1, error="at least one suggestion"),
-        error_messages=expecting("an array"),
+        "an array of at least one suggestion",
+        shortest=1,
+        longest=SUGGESTIONS_OF_AN_ENTRY,
     )
     overrideReason = fields.Nested(_OverrideReason, error_messages=expecting("an object"))
 
@@ -116,15 +124,30 @@ class _Entry(Members):
             raise ValidationError("the suggestions that were accepted", "acceptedSuggestions")
 
 
+class _Entries(Array):
+    """The entries, which name at most SUGGESTIONS suggestions together."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[Any]:
+        if isinstance(value, list) and sum(map(_suggestions, value)) > SUGGESTIONS:
+            raise ValidationError(f"an array whose entries have at most {SUGGESTIONS:,} suggestions together")
+        return super()._deserialize(value, attr, data, **options)
+
+
 class _Feedback(Members):
-    feedback = fields.List(
+    feedback = _Entries(
         fields.Nested(_Entry, error_messages=expecting("an object")),
+        "an array of entries",
+        longest=ENTRIES,
         required=True,
-        error_messages=expecting("an array of entries"),
     )
 
 
 FEEDBACK: Final = _Feedback()
+
+
+def _suggestions(entry: Any) -> int:
+    found = entry.get("acceptedSuggestions") if isinstance(entry, dict) else None
+    return min(len(found), SUGGESTIONS_OF_AN_ENTRY + 1) if isinstance(found, list) else 0
 
 
 def _entry(entry: dict[str, Any]) -> FeedbackEntry:

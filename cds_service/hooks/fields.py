@@ -35,6 +35,24 @@ class Text(fields.String):
         super().__init__(validate=checks, error_messages=expecting(expected), **options)
 
 
+class Array(fields.List[Any]):
+    """An array of at most `longest` members, and at least `shortest`, that `expected` describes. One that is longer is
+    refused before any of its members is read.
+    """
+
+    def __init__(
+        self, member: fields.Field[Any], expected: str, *, longest: int, shortest: int | None = None, **options: Any
+    ) -> None:
+        self._longest = validate.Length(max=longest, error=f"{expected}, at most {longest:,}")
+        checks = [self._longest] if shortest is None else [validate.Length(min=shortest, error=expected), self._longest]
+        super().__init__(member, validate=checks, error_messages=expecting(expected), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._longest(value)
+        return super()._deserialize(value, attr, data, **options)
+
+
 def expecting(expected: str) -> dict[str, Any]:
     """The error messages of a field, all of which say what was expected."""
     return dict.fromkeys(("required", "null", "invalid", "invalid_utf8", "type", "too_large"), expected)
@@ -84,6 +102,6 @@ def _describe(value: Any) -> str:
         case str():
             return "another string" if value.strip() else "a blank string"
         case list():
-            return "an array"
+            return f"an array of {len(value):,}" if value else "an empty array"
         case _:
             return "an object"

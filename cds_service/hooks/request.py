@@ -17,7 +17,7 @@ from cds_service.fhir.references import relative
 from cds_service.hooks.clients import LOCAL, Client
 from cds_service.hooks.envelope import is_null, kind, read_envelope, read_object, read_value
 from cds_service.hooks.errors import BadRequest
-from cds_service.hooks.fields import Members, Text, expecting, load, unexpected
+from cds_service.hooks.fields import Array, Members, Text, expecting, load, unexpected
 from cds_service.hooks.names import HOOK_NAMES, told
 from cds_service.hooks.prefetch import Prefetch, read_prefetch, require_bundle
 from cds_service.hooks.profiles import DRAFT_MEDICATIONS, draft_medications
@@ -108,6 +108,8 @@ def _authorization(raw: Raw) -> Any:
     return {name: read_value(raw, f"fhirAuthorization.{name}") for name, raw in granted} or None
 
 
+SELECTIONS: Final = 1000
+"""Drafts that may be selected at most."""
 _APART: Final = ("context", "fhirAuthorization")
 _ID: Final = r"[A-Za-z0-9._\-]{1,64}"
 _USER: Final = "a reference such as Practitioner/123"
@@ -153,10 +155,11 @@ class _OrderSign(_PatientView):
 
 
 class _OrderSelect(_OrderSign):
-    selections = fields.List(
+    selections = Array(
         Text("a reference such as MedicationRequest/123", longest=500),
+        "an array of references into draftOrders",
+        longest=SELECTIONS,
         required=True,
-        error_messages=expecting("an array of references into draftOrders"),
     )
 
 

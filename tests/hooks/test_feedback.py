@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from small import with_changes
 
-from cds_service.hooks.errors import BadRequest
-from cds_service.hooks.feedback import FeedbackEntry, read_feedback
+from cds_service.hooks.errors import ISSUES, BadRequest, operation_outcome
+from cds_service.hooks.feedback import ENTRIES, SUGGESTIONS, SUGGESTIONS_OF_AN_ENTRY, FeedbackEntry, read_feedback
 
 CARD = "0b9a3d5c-52f4-4f4e-8f0e-3f6a1d2c7b01"
 ACCEPTED = {
@@ -129,6 +130,54 @@ def test_FB_08_local_and_other_times_are_refused(time: object) -> None:
 
 def test_FB_09_a_batch_of_500_is_read_and_the_same_card_may_come_again() -> None:
     assert len(read(*[ACCEPTED] * 500)) == 500
+
+
+def test_FB_09_a_batch_is_as_long_as_we_say_and_no_longer() -> None:
+    assert len(read(*[ACCEPTED] * ENTRIES)) == ENTRIES
+    longest = ACCEPTED | {"acceptedSuggestions": [{"id": "s"}] * SUGGESTIONS_OF_AN_ENTRY}
+    assert len(read(longest)[0].suggestions) == SUGGESTIONS_OF_AN_ENTRY
+    assert len(read(*[longest] * (SUGGESTIONS // SUGGESTIONS_OF_AN_ENTRY))) == SUGGESTIONS // SUGGESTIONS_OF_AN_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        (
+            [{"card": "c"}] * 300_000,
+            "feedback: expected an array of entries, at most 5,000, found an array of 300,000.",
+        ),
+        ([0] * 1_000_000, "feedback: expected an array of entries, at most 5,000, found an array of 1,000,000."),
+        (
+            [ACCEPTED | {"acceptedSuggestions": [{"id": 5}] * 500_000}],
+            "feedback[0].acceptedSuggestions: expected an array of at least one suggestion, at most 100, "
+            "found an array of 500,000.",
+        ),
+        (
+            [ACCEPTED | {"acceptedSuggestions": [0] * 100}] * 5000,
+            "feedback: expected an array whose entries have at most 10,000 suggestions together, "
+            "found an array of 5,000.",
+        ),
+    ],
+    ids=["entries", "numbers", "suggestions of one", "suggestions of all"],
+)
+def test_a_batch_that_is_too_long_is_refused_before_its_entries_are_read(entries: list[Any], says: str) -> None:
+    body = json.dumps({"feedback": entries}).encode()
+    started = time.process_time()
+    with pytest.raises(BadRequest) as error:
+        read_feedback(body)
+    assert time.process_time() - started < 5
+    assert [issue.text for issue in error.value.issues] == [says]
+
+
+def test_FB_12_of_many_wrong_entries_some_are_named_and_the_rest_counted() -> None:
+    with pytest.raises(BadRequest) as error:
+        read(*[{"card": 5}] * 1000)
+    issues = error.value.issues
+    assert len(issues) == ISSUES + 1
+    assert issues[0].field == "feedback[0].card"
+    assert issues[-1].text == "And 2,980 more."
+    assert len(str(error.value)) < 1100
+    assert len(operation_outcome(error.value, "id")) < 10_000
 
 
 def test_FB_12_one_wrong_entry_refuses_all_and_is_named_by_its_index() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from small import a_bundle, a_request, a_service, with_changes
 
-from cds_service.hooks.errors import BadRequest
-from cds_service.hooks.request import Request, read_request
+from cds_service.hooks.errors import ISSUES, BadRequest
+from cds_service.hooks.request import SELECTIONS, Request, read_request
 from cds_service.knowledge.services import HOOKS, Hook
 
 AUTHORIZATION = {
@@ -198,6 +198,14 @@ def test_REQ_16_selections_may_be_empty_but_refer_to_drafts() -> None:
     assert refused("order-select", context__selections=wrong) == [f"context.selections[{index}]" for index in (0, 2, 3)]
     assert refused("order-select", context__selections=[{"reference": "x"}]) == ["context.selections[0]"]
     assert refused("order-select", context__draftOrders={"resourceType": "Bundle"}) == ["context.selections[0]"]
+
+
+def test_REQ_16_there_are_no_more_selections_than_anybody_selects_and_wrong_ones_are_counted() -> None:
+    assert refused("order-select", context__selections=["x"] * (SELECTIONS + 1)) == ["context.selections"]
+    with pytest.raises(BadRequest) as error:
+        changed("order-select", context__selections=["x"] * SELECTIONS)
+    assert [issue.text for issue in error.value.issues[ISSUES:]] == ["And 980 more."]
+    assert len(str(error.value)) < 1100
 
 
 def test_JSON_09_unknown_members_are_tolerated_anywhere() -> None:
