@@ -10,6 +10,7 @@ Address = IPv4Address | IPv6Address
 
 _THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)
 _IPV4_COMPATIBLE: Final = IPv6Network("::/96")
 
 
@@ -22,27 +23,35 @@ def is_loopback(host: str) -> bool:
 def is_never_asked(address: Address) -> bool:
     """Whether an address is refused whoever registers it.
 
-    That are link-local (where clouds keep credentials), multicast, unspecified and reserved addresses, and the IPv6
-    forms of IPv4 addresses (mapped, compatible, 6to4, Teredo, NAT64) that are not public.
+    That are link-local (where clouds keep credentials), site-local, multicast, unspecified and reserved addresses, and
+    the IPv6 forms of IPv4 addresses (mapped, compatible, 6to4, Teredo, NAT64, ISATAP) that are not public.
     """
     if isinstance(address, IPv4Address):
         special = address.is_multicast or address.is_reserved or address.is_link_local
         return special or address in _THIS_NETWORK
     if address.is_loopback:
         return False
-    embedded = embedded_address(address)
-    if embedded is not None:
-        return is_never_asked(embedded) or not embedded.is_global
-    return address.is_multicast or address.is_reserved or address.is_link_local or address.is_unspecified
+    if address.is_multicast or address.is_link_local or address.is_site_local or address.is_unspecified:
+        return True
+    embedded, tunnelled = embedded_address(address), _isatap(address)
+    if any(one is not None and (is_never_asked(one) or not one.is_global) for one in (embedded, tunnelled)):
+        return True
+    return embedded is None and address.is_reserved
 
 
 def embedded_address(address: Address) -> IPv4Address | None:
-    """The IPv4 address inside an IPv6 address, when it is of a form that holds one."""
+    """The IPv4 address that an IPv6 address stands for, when it is of a form that stands for one."""
     if isinstance(address, IPv4Address) or address.is_loopback:
         return None
     if address in _IPV4_COMPATIBLE or any(address in network for network in _NAT64):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+def _isatap(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address to which a packet for an IPv6 address, in whatever network, is sent on (RFC 5214)."""
+    prefix, within = (int(address) >> 32) & 0xFFFF_FFFF, int(address) & 0xFFFF_FFFF
+    return IPv4Address(within) if prefix in _ISATAP else None
 
 
 def addresses_of(host: str, port: int) -> list[str]:

@@ -128,6 +128,14 @@ def test_this_machine_may_be_asked_by_http(host: str) -> None:
         "https://[2002:7f00:1::]:{port}/",
         "https://[fe80::1]:{port}/",
         "https://[fe80::1%25eth0]:{port}/",
+        "https://[fec0::1]:{port}/",
+        "https://[feff:ffff::1]:{port}/",
+        "https://[fe80::5efe:8.8.8.8]:{port}/",
+        "https://[2001:db8::5efe:127.0.0.1]:{port}/",
+        "https://[2600::5efe:7f00:1]:{port}/",
+        "https://[2600::200:5efe:169.254.169.254]:{port}/",
+        "https://[fd00::5efe:10.0.0.1]:{port}/",
+        "https://[2002:808:808::5efe:10.0.0.1]:{port}/",
         "https://[ff02::1]:{port}/",
         "https://[::]:{port}/",
         "https://0.0.0.0:{port}/",
@@ -168,7 +176,8 @@ def test_an_address_that_is_refused_hears_nothing(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd00::1"]
+    "address",
+    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd00::1", "fd00::5efe:8.8.8.8"],
 )
 def test_a_name_that_stands_for_a_private_address_is_refused(address: str) -> None:
     with outgoing(resolve=always(address)) as asker, listening() as trap:
@@ -190,6 +199,9 @@ def test_a_name_of_this_machine_is_refused_as_it_really_resolves() -> None:
         "0.0.0.1",
         "::",
         "fe80::1",
+        "fec0::1",
+        "2600::5efe:10.0.0.1",
+        "2600::200:5efe:7f00:1",
         "224.0.0.1",
         "::ffff:127.0.0.1",
         "64:ff9b::7f00:1",
