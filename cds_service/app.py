@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from cds_service.check import require_cases
-from cds_service.config import Config, installation_secret
+from cds_service.check import require_proof
+from cds_service.config import Config, installation_secret, require_public_url
 from cds_service.health import health
 from cds_service.hooks.authentication import Authenticator
 from cds_service.hooks.clients import LOCAL, Clients
@@ -42,15 +42,18 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
     """The application that answers CDS Hooks calls from `knowledge`.
 
     It opens no connection: the database is first used by the process that answers. Raises KnowledgeError when the file
-    of registered clients has mistakes, ConfigError when there is no secret and none can be made.
+    of registered clients has mistakes; ConfigError when it lacks the public URL that is needed beyond this machine, or
+    there is no secret and none can be made.
     """
     app = Flask("cds_service", static_folder=None)
     registered = config.clients is not None
     clients = read_clients(config.clients, knowledge.services) if config.clients is not None else Clients()
+    require_public_url(config, clients.public_url)
     if registered and clients.public_url is None:
         _log.warning("no public_url is registered: the audience of tokens is compared with the host that a call names")
     database = Database(config.database)
     remembered = CardMemory(database, installation_secret(config))
+    trust = Authenticator(clients, SeenTokens(database).first_time, config.ca_bundle, config.state / "key-sets")
     ids = [service.id for service in knowledge.services]
     counted = Metrics(ids)
     audit = Audit(config.audit, partial(counted.failed, "audit")) if config.audit is not None else None
@@ -58,7 +61,7 @@ def create_app(config: Config, knowledge: Knowledge, clock: Clock = system_clock
         knowledge=knowledge,
         clients=clients,
         discoveries=discoveries(knowledge, clients.clients or [LOCAL]),
-        authenticator=Authenticator(clients, SeenTokens(database).first_time, config.ca_bundle) if registered else None,
+        authenticator=trust if registered else None,
         completion=Completion(config.fhir_seconds, config.max_body, config.ca_bundle),
         keys=remembered,
         memory=remembered if config.memory else None,
@@ -86,7 +89,7 @@ def builder(config: Config) -> Callable[[], Flask]:
         files = fingerprint(config.cards, with_cases=True)
         knowledge = load_knowledge(config.cards)
         if tried and files not in tried:
-            require_cases(knowledge)
+            require_proof(knowledge)
         app = create_app(config, knowledge)
         tried.add(files)
         return app

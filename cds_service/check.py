@@ -109,7 +109,7 @@ def compare(case: Case, judgement: Judgement) -> Iterator[Failure]:
             yield Failure(case, f"the suggestion {id_}", "it not to be offered")
 
 
-def uncovered(knowledge: Knowledge) -> list[str]:
+def uncovered(knowledge: Knowledge) -> list[Problem]:
     """The claims of the articles that no live card names, and those whose list of cards is not the cards that do."""
     naming: dict[str, list[str]] = {}
     for card in knowledge.order:
@@ -119,20 +119,24 @@ def uncovered(knowledge: Knowledge) -> list[str]:
     found = []
     for claim in knowledge.claims.values():
         named = naming.get(claim.id, [])
-        where = f"{claim.path}:{claim.line}: {claim.id}"
         if not live.intersection(named):
-            found.append(f"{where}: found no live card that names it; expected one")
+            found.append(Problem(claim.path, claim.line, 1, f"no live card that names {claim.id}", "one"))
         elif sorted(named) != sorted(claim.cards):
+            listed = f"{', '.join(sorted(claim.cards))} under {claim.id}"
             expected = f"the cards that name it: {', '.join(sorted(named))}"
-            found.append(f"{where}: found {', '.join(sorted(claim.cards))}; expected {expected}")
+            found.append(Problem(claim.path, claim.line, 1, listed, expected))
     return found
 
 
-def require_cases(knowledge: Knowledge) -> None:
-    """Run every case. Raises KnowledgeError with each one that fails, or cannot be read."""
+def require_proof(knowledge: Knowledge) -> None:
+    """Run every case, and see that every claim is covered. Raises KnowledgeError with each case that fails or cannot be
+    read, and each claim that is not.
+    """
     failures = [failure for case in all_cases(knowledge) for failure in run_case(case, knowledge)]
-    if failures:
-        raise KnowledgeError([Problem(one.case.path, one.case.line, 1, one.found, one.expected) for one in failures])
+    problems = [Problem(one.case.path, one.case.line, 1, one.found, one.expected) for one in failures]
+    problems += uncovered(knowledge)
+    if problems:
+        raise KnowledgeError(problems)
 
 
 def run_check(folder: Path, only: Collection[str] = ()) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from cds_service.folders import cards_folder
+from cds_service.knowledge.card import LONGEST_AWAY
 
 PREFIX: Final = "CDS_SERVICE_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -92,6 +93,17 @@ def require_loopback(config: Config) -> None:
         )
 
 
+def require_public_url(config: Config, public_url: str | None) -> None:
+    """Raise ConfigError when the file of registered clients says no `public_url` and the service would listen beyond
+    this machine: the audience of a token would be compared with the host that whoever sends it names.
+    """
+    if config.clients is not None and public_url is None and not _is_loopback(config.host):
+        raise ConfigError(
+            f"{PREFIX}CLIENTS: found no public_url in {config.clients}, expected the URL that clients call, such as "
+            f"https://cds.example.org: {PREFIX}HOST is {config.host!r}, which is no loopback address"
+        )
+
+
 def installation_secret(config: Config) -> bytes:
     """The secret of the installation: as set, else from the file `secret` beside the SQLite database, which is made at
     the first start with 32 random bytes and can be read by its owner only.
@@ -127,7 +139,7 @@ def _checked(name: str, found: str, check: Callable[[str], Any]) -> Any:
     try:
         return check(found)
     except (ValueError, OSError) as error:
-        told = "another value" if check is _secret or "@" in found else repr(found)  # a password stands before the @
+        told = "another value" if check in (_secret, _database) else repr(found)
         raise ConfigError(f"{name}: found {told}, expected {error}") from None
 
 
@@ -250,7 +262,7 @@ _CHECKS: Final[dict[str, Callable[[str], Any]]] = {
     "fhir_seconds": _seconds,
     "secret": _secret,
     "memory": _switch,
-    "retention_days": _whole_number(91, 36500, "for how many days feedback and shown cards are kept"),
+    "retention_days": _whole_number(LONGEST_AWAY + 1, 36500, "for how many days feedback and shown cards are kept"),
     "audit": _audit,
     "log_level": _log_level,
 }

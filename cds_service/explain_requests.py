@@ -59,7 +59,7 @@ def run_explain(config: Config, paths: Sequence[str], asked: Asked, *, as_json: 
         moment = _moment(asked.now)
         knowledge = load_knowledge(config.cards)
         client = _client(config, knowledge, asked.client_name)
-        memory = CardMemory(Database(config.database), installation_secret(config)) if asked.memory else None
+        memory = _memory(config) if asked.memory else None
         bodies = [(path, _read(path)) for path in paths]
     except KnowledgeError as error:
         click.echo(f"There are mistakes in the cards or the clients.\n{error}", err=True)
@@ -99,6 +99,13 @@ def _client(config: Config, knowledge: Knowledge, name: str | None) -> Client:
             return client
     known = ", ".join(client.name for client in registered) or "none; see --clients"
     raise ValueError(f"--client: found '{name}', expected a registered client: {known}")
+
+
+def _memory(config: Config) -> CardMemory:
+    """What the installation remembers; only reading, it makes no secret of its own."""
+    if config.secret is None and not (config.state / "secret").is_file():
+        raise ValueError(f"--memory: found no installation in {config.state}, expected the settings of the service")
+    return CardMemory(Database(config.database), installation_secret(config))
 
 
 def _moment(now: str | None) -> int:

@@ -18,6 +18,7 @@ from cds_service.hooks.errors import Unavailable
 from cds_service.hooks.feedback import FeedbackEntry
 from cds_service.hooks.request import Request
 from cds_service.knowledge.knowledge import Knowledge
+from cds_service.knowledge.services import Service
 from cds_service.operating.metrics import Part
 from cds_service.operating.reasons import reason_kind
 from cds_service.operating.record import CallRecord, Observe
@@ -69,17 +70,25 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         """The JSON of a response; what came of it is noted in `record`. Raises Refused."""
         steps = Steps()
         record.seconds = steps.seconds
+        fetch = self.completion.for_client(client)
+
+        def complete(request: Request, service: Service) -> Request:
+            self._note_request(client, request, record)
+            completed = fetch(request, service)
+            record.fetched = len(completed.prefetch.fetched)
+            return completed
+
         answered = answer(
             self.knowledge,
             service_id,
             body,
             record.at,
             client=client,
-            complete=self.completion.for_client(client),
+            complete=complete,
             recall=lambda request: self._recall(client, request, record.at),
             steps=steps,
         )
-        self._note(client, answered, record)
+        _note(answered, record)
         if self.memory is not None and answered.cards:
             try:
                 self.memory.record(client.name, answered, record.at)
@@ -110,16 +119,18 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
             self.note_failure("memory", str(error))
             return NOTHING
 
-    def _note(self, client: Client, answered: Answer, record: CallRecord) -> None:
-        request, chart = answered.request, answered.judgement.chart
+    def _note_request(self, client: Client, request: Request, record: CallRecord) -> None:
         record.hook_instance = request.hook_instance if is_uuid(request.hook_instance) else None
         record.patient = self.keys.patient(client.name, request.patient_id)
         record.clinician = self.keys.clinician(client.name, request.user_id)
-        record.outcomes = Counter(placement.kind for placement in answered.selection.placements.values())
-        record.cards = tuple((shown.id, shown.indicator) for shown in answered.selection.cards)
-        record.unreadable = Counter(reason_kind(one["reason"]) for one in unreadable_resources(chart))
-        record.not_supplied = len(chart.not_supplied)
-        record.fetched = len(request.prefetch.fetched)
+
+
+def _note(answered: Answer, record: CallRecord) -> None:
+    chart = answered.judgement.chart
+    record.outcomes = Counter(placement.kind for placement in answered.selection.placements.values())
+    record.cards = tuple((shown.id, shown.indicator) for shown in answered.selection.cards)
+    record.unreadable = Counter(reason_kind(one["reason"]) for one in unreadable_resources(chart))
+    record.not_supplied = len(chart.not_supplied)
 
 
 def discoveries(knowledge: Knowledge, clients: Sequence[Client]) -> dict[str, bytes]:

@@ -33,13 +33,13 @@ CASES = "electrolytes/low-potassium.cases.yaml"
             "sources/articles.yaml",
             "cards: [low-potassium, workup]",
             "cards: [workup]",
-            "S0-01: found workup; expected the cards that name it: low-potassium, workup",
+            "found workup under S0-01; expected the cards that name it: low-potassium, workup",
         ),
         (
             "sources/articles.yaml",
             "    - id: S0-01",
             "    - {id: S0-02, section: o, type: t, statement: s, appears: [text], cards: [workup]}\n    - id: S0-01",
-            "S0-02: found no live card that names it; expected one",
+            "found no live card that names S0-02; expected one",
         ),
         (
             "sources/articles.yaml",

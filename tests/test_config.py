@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.config import Config, ConfigError, installation_secret, read_config, require_loopback
+from cds_service.config import (
+    Config,
+    ConfigError,
+    installation_secret,
+    read_config,
+    require_loopback,
+    require_public_url,
+)
 from cds_service.folders import cards_folder
 
 SECRET = "0123456789abcdef" * 2
@@ -46,7 +53,7 @@ def test_every_setting_is_a_variable(tmp_path: Path) -> None:
             "CDS_SERVICE_FHIR_SECONDS": "1.5",
             "CDS_SERVICE_SECRET": SECRET,
             "CDS_SERVICE_MEMORY": "off",
-            "CDS_SERVICE_RETENTION_DAYS": "365",
+            "CDS_SERVICE_RETENTION_DAYS": "366",
             "CDS_SERVICE_AUDIT": "off",
         }
     )
@@ -65,7 +72,7 @@ def test_every_setting_is_a_variable(tmp_path: Path) -> None:
         fhir_seconds=1.5,
         secret=SECRET,
         memory=False,
-        retention_days=365,
+        retention_days=366,
         audit=None,
     )
 
@@ -89,13 +96,8 @@ def test_a_blank_variable_counts_as_not_set() -> None:
         ("WORKERS", "9" * 30, "a whole number from 1 to 256"),
         ("MAX_BODY", "10MB", "the longest body in bytes"),
         ("HOST", "http://localhost", "a host name or an address"),
-        ("DATABASE", "mysql://x/y", "the URL of a SQLite file"),
-        ("DATABASE", "/var/lib/x.sqlite3", "the URL of a SQLite file"),
-        ("DATABASE", "sqlite://", "the URL of a SQLite file"),
         ("CARDS", "/no/such/folder", "a folder of card definitions"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error"),
-        ("DATABASE", "postgresql+asyncpg://host/cds", "of a PostgreSQL database"),
-        ("DATABASE", "postgresql://host", "of a PostgreSQL database"),
         ("BODY_SECONDS", "0", "how many seconds a client may take"),
         ("CLIENTS", "/no/such/file", "a file"),
         ("CA_BUNDLE", "/no/such/file", "a file"),
@@ -103,7 +105,7 @@ def test_a_blank_variable_counts_as_not_set() -> None:
         ("FHIR_SECONDS", "nan", "seconds from 0.1 to 30"),
         ("FHIR_SECONDS", "60", "seconds from 0.1 to 30"),
         ("MEMORY", "yes", "on or off"),
-        ("RETENTION_DAYS", "90", "for how many days"),
+        ("RETENTION_DAYS", "365", "a whole number from 366"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_found_and_expected(variable: str, value: str, expected: str) -> None:
@@ -111,6 +113,26 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_expected(variable: str
         read_config({f"CDS_SERVICE_{variable}": value})
     assert str(error.value).startswith(f"CDS_SERVICE_{variable}: found {value!r}, expected ")
     assert expected in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://x/y",
+        "/var/lib/x.sqlite3",
+        "sqlite://",
+        "postgresql+asyncpg://host/cds",
+        "postgresql://host",
+        "postgresql://host?password=hunter2",
+    ],
+)
+def test_a_wrong_database_is_told_without_its_url_which_may_hold_a_password(url: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read_config({"CDS_SERVICE_DATABASE": url})
+    assert str(error.value).startswith("CDS_SERVICE_DATABASE: found another value, expected the URL of a SQLite file")
+    assert "or of a PostgreSQL database" in str(error.value)
+    assert f"found {url!r}" not in str(error.value)
+    assert "hunter2" not in str(error.value)
 
 
 def test_a_wrong_option_is_named_as_it_was_given() -> None:
@@ -171,6 +193,17 @@ def test_without_registered_clients_it_listens_on_loopback_only(host: str) -> No
     require_loopback(read_config({}, host=host, clients=__file__))
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "cds.example.org"])  # noqa: S104
+def test_beyond_loopback_the_file_of_clients_says_what_they_call(host: str) -> None:
+    config = read_config({}, host=host, clients=__file__)
+    with pytest.raises(ConfigError) as caught:
+        require_public_url(config, None)
+    assert f"CDS_SERVICE_CLIENTS: found no public_url in {__file__}, expected the URL" in str(caught.value)
+    assert f"CDS_SERVICE_HOST is {host!r}" in str(caught.value)
+    require_public_url(config, "https://cds.example.org")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_is_known_in_all_its_forms(host: str) -> None:
     require_loopback(read_config({}, host=host))
+    require_public_url(read_config({}, host=host, clients=__file__), None)

@@ -143,3 +143,23 @@ def test_explain_says_when_the_database_or_the_client_is_not_there(tmp_path: Pat
     away = ward.explain("--memory")
     assert away.exit_code == 2
     assert "the database cannot be read" in away.stderr
+
+
+def test_explain_makes_no_installation_of_its_own(tmp_path: Path) -> None:
+    settings = {"CDS_SERVICE_DATABASE": f"sqlite:///{tmp_path / 'none' / 'service.sqlite3'}"}
+    done = CliRunner(env=settings).invoke(main, ["explain", str(REQUEST), "--memory"])
+    assert done.exit_code == 2
+    assert f"--memory: found no installation in {tmp_path / 'none'}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_SEC_04_a_refused_call_stands_in_the_audit_trail_with_whom_it_was_about(ward: Ward, tmp_path: Path) -> None:
+    ward.call()
+    del ward.sent["prefetch"]["electrolytes"]
+    sent = {**ward.sent, "hookInstance": str(uuid4())}
+    refused = ward.client.post("/cds-services/leg-weakness-patient-view", json=sent)
+    assert refused.status_code == 412
+    before, after = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
+    assert (after["status"], after["cards"], after["hook_instance"]) == (412, [], sent["hookInstance"])
+    assert (after["patient"], after["clinician"]) == (before["patient"], before["clinician"])
+    assert after["patient"]

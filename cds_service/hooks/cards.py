@@ -22,6 +22,8 @@ from cds_service.select import FOLDED, Selection, Shown
 
 EXTENSION: Final = "org.leg-weakness-cds"
 """The name space of our extensions."""
+TOPICS: Final = "urn:leg-weakness-cds:card"
+"""The system of the topics of our cards."""
 SOURCE_LABEL: Final = "Leg weakness rules"
 _DATED: Final = {
     "ServiceRequest": "authoredOn", "CommunicationRequest": "authoredOn", "Task": "authoredOn",
@@ -136,7 +138,8 @@ class CardWriter:
         if named:
             first = named[0]
             source = {"label": f"{first.organisation}: {first.name}"[:200], "url": first.url}
-        source["topic"] = {"system": "urn:leg-weakness-cds:card", "code": card.id, "display": card.title}
+        # Letters and digits alone: one vendor remembers overrides by it and takes nothing else.
+        source["topic"] = {"system": TOPICS, "code": card.id.replace("-", ""), "display": card.title}
         return source
 
     def _override_reasons(self, cards: list[Card]) -> list[dict[str, str]]:

@@ -85,7 +85,8 @@ def cds_hooks(service: Service, ids: Sequence[str], *, clock: Clock, max_body: i
         client = service.identify(authorization, lambda: request.base_url, request.path, known, record.at)
         record.client = client.name
         if service_id is not None and known is None:
-            raise NotFound(f"No service has this id. Services: {', '.join(sorted(ids)) or 'none'}.")
+            own = sorted(client.services or ids)
+            raise NotFound(f"No service has this id. Services: {', '.join(own) or 'none'}.")
         return client
 
     @views.before_request

@@ -40,3 +40,17 @@ def test_DISC_01_another_folder_is_not_found(tmp_path: Path, knowledge: Knowledg
     client = create_app(config, knowledge).test_client()
     for path in ("/legs/cds-services", "/legs/r1", "/legs/r1cds-services", "/legs/r1/legs/r1/cds-services"):
         assert client.get(path).status_code == 404
+
+
+def test_HTTP_404_a_client_is_told_only_of_its_own_services(tmp_path: Path, knowledge: Knowledge) -> None:
+    signer, own = Signer(), "leg-weakness-order-sign"
+    clients = register(tmp_path, registered(tmp_path, signer, services=[own]), public_url=PUBLIC)
+    config = read_config({"CDS_SERVICE_DATABASE": f"sqlite:///{tmp_path}/s.sqlite3"}, clients=clients)
+    client = create_app(config, knowledge, lambda: NOW * 1000).test_client()
+    token = signer.token(f"{PUBLIC}/cds-services/none")
+    answer = client.post("/cds-services/none", headers={"Authorization": f"Bearer {token}"}, json={})
+    assert answer.status_code == 404
+    assert f"Services: {own}." in answer.get_data(as_text=True)
+    token = signer.token(f"{PUBLIC}/cds-services")
+    found = client.get("/cds-services", headers={"Authorization": f"Bearer {token}"}).get_json()["services"]
+    assert [service["id"] for service in found] == [own]
