@@ -5,6 +5,7 @@ Secrets come from the environment, or from a file whose path stands in the varia
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import secrets
@@ -66,9 +67,12 @@ def read_config(environment: Mapping[str, str] = os.environ, **given: Any) -> Co
 
     Raises ConfigError that names the variable (or the option), what was found and what was expected.
     """
+    _refuse_unknown(environment)
     settings: dict[str, Any] = {}
     for name, check in _CHECKS.items():
         variable = PREFIX + name.upper()
+        if name in _FROM_FILES and all(environment.get(one, "").strip() for one in (variable, f"{variable}_FILE")):
+            raise ConfigError(f"{variable}: found it and {variable}_FILE, expected one of them")
         if given.get(name) is not None:
             settings[name] = _checked(f"--{name.replace('_', '-')}", str(given[name]), check)
         elif environment.get(variable, "").strip():
@@ -88,8 +92,8 @@ def require_loopback(config: Config) -> None:
     """Raise ConfigError when nobody is registered and the service would listen beyond this machine."""
     if config.clients is None and not _is_loopback(config.host):
         raise ConfigError(
-            f"{PREFIX}HOST: found {config.host!r}, expected a loopback address such as 127.0.0.1: without a file of "
-            f"registered clients ({PREFIX}CLIENTS) the service answers on this machine only"
+            f"--host, {PREFIX}HOST: found {config.host!r}, expected a loopback address such as 127.0.0.1: without a "
+            f"file of registered clients (--clients, {PREFIX}CLIENTS) the service answers on this machine only"
         )
 
 
@@ -133,6 +137,15 @@ def installation_secret(config: Config) -> bytes:
         raise ConfigError(f"{name}: the file {file} cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise ConfigError(f"{name}: the file {file} holds something else than {error}") from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = {PREFIX + name.upper() for name in _CHECKS} | {f"{PREFIX}{name.upper()}_FILE" for name in _FROM_FILES}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            nearest = difflib.get_close_matches(name, known, 1)
+            expected = f", such as {nearest[0]}" if nearest else ""
+            raise ConfigError(f"{name}: found a setting that is not known, expected one of docs/deploy.md{expected}")
 
 
 def _checked(name: str, found: str, check: Callable[[str], Any]) -> Any:

@@ -30,6 +30,7 @@ from cds_service.hooks.request import Request
 from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.load import load_knowledge
 from cds_service.knowledge.reading import KnowledgeError
+from cds_service.store.commands import place_of
 from cds_service.store.database import Database, Unwritable
 from cds_service.store.memory import CardMemory
 
@@ -59,6 +60,8 @@ def run_explain(config: Config, paths: Sequence[str], asked: Asked, *, as_json: 
         moment = _moment(asked.now)
         knowledge = load_knowledge(config.cards)
         client = _client(config, knowledge, asked.client_name)
+        if asked.memory and asked.client_name is None and config.clients is not None:
+            raise ValueError("--memory: found no --client, expected the registered client that asks")
         memory = _memory(config) if asked.memory else None
         bodies = [(path, _read(path)) for path in paths]
     except KnowledgeError as error:
@@ -69,7 +72,15 @@ def run_explain(config: Config, paths: Sequence[str], asked: Asked, *, as_json: 
         return 2
 
     def recall(request: Request) -> History:
-        return memory.history(client.name, request, moment) if memory is not None else NOTHING
+        if memory is None:
+            return NOTHING
+        history = memory.history(client.name, request, moment)
+        count = len(history.showings)
+        place = place_of(config.database)
+        click.echo(
+            f"{place} remembers {count} findings of this patient, shown in other calls to {client.name}", err=True
+        )
+        return history
 
     refused = False
     for path, body in bodies:

@@ -207,3 +207,13 @@ def test_beyond_loopback_the_file_of_clients_says_what_they_call(host: str) -> N
 def test_loopback_is_known_in_all_its_forms(host: str) -> None:
     require_loopback(read_config({}, host=host))
     require_public_url(read_config({}, host=host, clients=__file__), None)
+
+
+def test_a_setting_that_is_not_known_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"CDS_SERVICE_MEMROY: found a setting that .*, such as CDS_SERVICE_MEMORY"):
+        read_config({"CDS_SERVICE_MEMROY": "off"})
+
+
+def test_a_secret_that_is_set_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="CDS_SERVICE_SECRET: found it and CDS_SERVICE_SECRET_FILE"):
+        read_config({"CDS_SERVICE_SECRET": SECRET, "CDS_SERVICE_SECRET_FILE": str(tmp_path)})

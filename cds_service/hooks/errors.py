@@ -76,11 +76,12 @@ class Unauthorized(Refused):
 
 
 class Forbidden(Refused):
-    """A registered client calls a service, or for a tenant, that it is not registered for."""
+    """A registered client calls a service, or for a tenant, that it is not registered for. `client` is its name."""
 
     status = 403
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, client: str = "") -> None:
+        self.client = client
         super().__init__([Issue("forbidden", text)])
 
 

@@ -22,6 +22,7 @@ from cds_service.hooks.errors import (
     BadRequest,
     Encoded,
     Failed,
+    Forbidden,
     Issue,
     MethodNotAllowed,
     NotFound,
@@ -122,7 +123,7 @@ def cds_hooks(service: Service, ids: Sequence[str], *, clock: Clock, max_body: i
         entries = read_feedback(read_body(max_body))
         service.save_feedback(client, service_id, entries, g.record.at)
         g.record.feedback = Counter(entry.outcome for entry in entries)
-        return Response(status=200)
+        return _empty(200)
 
     return views
 
@@ -188,6 +189,8 @@ def answer_errors(app: Flask, max_body: int) -> None:
     @app.errorhandler(Refused)
     def _refused(error: Refused) -> Response:
         _explain(error.reason if isinstance(error, Unauthorized) else str(error))
+        if isinstance(error, Forbidden) and "record" in g:
+            g.record.client = error.client
         return _outcome(error)
 
     @app.errorhandler(HTTPException)
@@ -218,8 +221,8 @@ def _explain(reason: str) -> None:
 def _outcome(refused: Refused) -> Response:
     if isinstance(refused, Unauthorized):
         # The same for every reason, and it tells nothing (best practice of CDS Hooks).
-        plain = Response(status=refused.status, headers={"WWW-Authenticate": "Bearer"})
-        del plain.headers["Content-Type"]
+        plain = _empty(refused.status)
+        plain.headers["WWW-Authenticate"] = "Bearer"
         return plain
     answer = _json(operation_outcome(refused, g.correlation_id), refused.status)
     if isinstance(refused, MethodNotAllowed):
@@ -228,6 +231,12 @@ def _outcome(refused: Refused) -> Response:
         answer.headers["Accept-Encoding"] = "identity"
     if isinstance(refused, Unavailable):
         answer.headers["Retry-After"] = "5"
+    return answer
+
+
+def _empty(status: int) -> Response:
+    answer = Response(status=status)
+    del answer.headers["Content-Type"]
     return answer
 
 

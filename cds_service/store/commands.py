@@ -6,6 +6,7 @@ import logging
 import time
 
 import click
+from sqlalchemy.engine import make_url
 
 from cds_service.config import Config
 from cds_service.fhir.uncertain import DAY
@@ -22,7 +23,7 @@ def prepare(config: Config) -> None:
     try:
         migrate(database)
     except Unwritable as error:
-        _log.warning("the database cannot be used yet: %s", error)
+        _log.warning("the database %s cannot be used yet: %s", place_of(config.database), error)
     finally:
         database.close()
 
@@ -32,7 +33,7 @@ def run_migrate(config: Config) -> int:
     try:
         revision = migrate(Database(config.database))
     except Unwritable as error:
-        return _refuse(error)
+        return _refuse(config, error)
     click.echo(f"The database is at revision {revision}.")
     return 0
 
@@ -43,12 +44,18 @@ def run_purge(config: Config) -> int:
     try:
         deleted = purge(Database(config.database), now - config.retention_days * DAY, now)
     except Unwritable as error:
-        return _refuse(error)
+        return _refuse(config, error)
     for table, count in deleted.items():
         click.echo(f"{table}: {count} deleted")
     return 0
 
 
-def _refuse(error: Unwritable) -> int:
-    click.echo(f"Error: the database cannot be used ({error})", err=True)
+def place_of(database: str) -> str:
+    """Where a database is, without user and password: its file, or its name and host."""
+    url = make_url(database)
+    return str(url.database) if url.host is None else f"{url.database} on {url.host}:{url.port or 5432}"
+
+
+def _refuse(config: Config, error: Unwritable) -> int:
+    click.echo(f"Error: the database {place_of(config.database)} cannot be used ({error})", err=True)
     return 1

@@ -13,6 +13,7 @@ from cds_service.cli import main
 from cds_service.demo import running_service
 from cds_service.fhir.uncertain import DAY
 from cds_service.hooks.feedback import FeedbackEntry
+from cds_service.store.commands import place_of
 from cds_service.store.database import Database
 from cds_service.store.feedback import FeedbackStore
 
@@ -71,7 +72,11 @@ def test_a_database_that_cannot_be_used_is_told(runner: CliRunner, file: Path, c
     file.mkdir()
     done = runner.invoke(main, [command])
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: the database cannot be used (")
+    assert done.stderr.startswith(f"Error: the database {file} cannot be used (")
+
+
+def test_a_database_is_told_without_user_and_password() -> None:
+    assert place_of("postgresql://cds:hunter2@db.example.org/cds?password=hunter2") == "cds on db.example.org:5432"
 
 
 def test_the_service_opens_the_database_when_it_starts(file: Path) -> None:
