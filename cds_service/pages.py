@@ -98,6 +98,7 @@ def _page(card: Card, knowledge: Knowledge, shared: Node, cases: list[Case]) -> 
         about += (
             f" As {' or '.join(milder)} it is a line of [{card.merge_into}]({card.merge_into}.md) when that is shown."
         )
+    about += "".join(f" {sentence}" for sentence in _away(node))
     yield from (about, "", _REVIEW, "", "## What it looks for", "", f"For whom: {_code(node.value['population'])}", "")
     for indicator, condition in node.value["indicator"].items():
         yield from (f"**{indicator}** when", "", *_block(condition), "")
@@ -111,6 +112,18 @@ def _page(card: Card, knowledge: Knowledge, shared: Node, cases: list[Case]) -> 
         claim = knowledge.claims[id_]
         yield f"- {id_} ({claim.type}): {' '.join(claim.statement.split())}"
     yield ""
+
+
+def _away(node: Node) -> Iterator[str]:
+    """How long it stays away, in an installation that remembers, where it is not as usual."""
+    said = {key: found.plain() for key in ("repeat", "answered", "overridden") if (found := node.get(key)) is not None}
+    if "repeat" in said:
+        yield f"Once shown, it stays away for {said['repeat']}."
+    if "answered" in said:
+        yield f"Once accepted or overridden, it stays away for {said['answered']} while nothing is new."
+    if "overridden" in said:
+        periods = ", ".join(f"{tier} for {days}" for tier, days in said["overridden"].items())
+        yield f"Once overridden, it stays away while nothing is new: {periods}."
 
 
 def _names(card: Card, node: Node, shared: Node) -> Iterator[str]:
