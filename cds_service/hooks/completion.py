@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Final, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
@@ -24,8 +23,10 @@ from cds_service.fhir.read import Sent, nothing_read, read
 from cds_service.fhir.resources import Bundle
 from cds_service.fhir.server import COUNT, FhirServer, Found, Get, NotReached, same_server
 from cds_service.hooks.clients import Client
+from cds_service.hooks.gate import Gate, Visit
 from cds_service.hooks.prefetch import Malformed, Prefetch, State, state_of
 from cds_service.hooks.profiles import DRAFT_MEDICATIONS
+from cds_service.hooks.queries import query_of
 from cds_service.hooks.request import Request
 from cds_service.knowledge.services import Service
 from cds_service.outgoing import Outgoing, OutgoingError
@@ -43,7 +44,6 @@ _CHUNK: Final = 40
 _PATIENCE: Final = 0.1
 """Seconds after the deadline in which calls that end by themselves are waited for."""
 _BEARER: Final = re.compile(r"[\x21-\x7e]+")
-_TOKEN: Final = re.compile(r"\{\{(.*?)\}\}")
 
 
 def as_sent(request: Request, service: Service) -> Request:
@@ -53,7 +53,8 @@ def as_sent(request: Request, service: Service) -> Request:
 
 class Completion:
     """Completes the requests of clients. All that is asked for one request ends after `seconds` and takes at most
-    `longest` bytes. The certificates in `ca_bundle` (PEM) are trusted besides the usual ones.
+    `longest` bytes. The certificates in `ca_bundle` (PEM) are trusted besides the usual ones. A FHIR server that hangs
+    is waited for by a part of the threads only, and left alone for a while (`gate`).
     """
 
     def __init__(self, seconds: float, longest: int, ca_bundle: Path | None = None) -> None:
@@ -61,14 +62,16 @@ class Completion:
         self._longest = longest
         self._ca_bundle = ca_bundle
         self._known: dict[str, _Access] = {}
+        self._lock = Lock()
 
     def for_client(self, client: Client) -> Complete:
         """What completes the requests of `client`: `as_sent` when no FHIR server is registered for it."""
         if not client.fhir_servers:
             return as_sent
-        access = self._known.get(client.name)
-        if access is None or access.client is not client:
-            access = self._known[client.name] = _Access(client, self._seconds, self._longest, self._ca_bundle)
+        with self._lock:
+            access = self._known.get(client.name)
+            if access is None or access.client is not client:
+                access = self._known[client.name] = _Access(client, self._seconds, self._longest, self._ca_bundle)
         return access.complete
 
 
@@ -82,6 +85,7 @@ class _Access:
         self._seconds = seconds
         self._longest = longest
         self._ca_bundle = ca_bundle
+        self._gate = Gate()
         self._outgoing: Outgoing | None = None
         self._lock = Lock()
 
@@ -91,10 +95,16 @@ class _Access:
         if base is None:
             return request
         deadline = time.monotonic() + self._seconds
-        server = FhirServer(base, self._get(request.access_token), deadline=deadline, longest=self._longest)
-        completing = _Completing(request, service, server, deadline)
-        completing.keys()
-        completing.medications(base)
+        visit = Visit(self._gate, base)
+        server = FhirServer(base, self._get(request.access_token, visit), deadline=deadline, longest=self._longest)
+        completing = _Completing(request, service, server, visit, deadline)
+        try:
+            completing.keys()
+            completing.medications(base)
+        finally:
+            visit.end()
+        if visit.closed is not None:
+            _log.warning("%s for %s: nothing is fetched now: %s", service.id, self.client.name, visit.closed)
         return msgspec.structs.replace(request, prefetch=completing.prefetch())
 
     def _base(self, request: Request, service: Service) -> str | None:
@@ -110,16 +120,19 @@ class _Access:
             _log.warning("%s for %s: its fhirServer is not registered", service.id, self.client.name)
         return base
 
-    def _get(self, token: str | None) -> Get:
+    def _get(self, token: str | None, visit: Visit) -> Get:
         headers = {"Accept": "application/fhir+json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
 
         def get(url: str, deadline: float) -> tuple[int, bytes]:
+            visit.asks()
             try:
                 answer = self._opened().get(url, deadline=deadline, headers=headers)
             except OutgoingError as error:
+                visit.hears(error.kind)
                 raise NotReached(error.kind) from None
+            visit.hears()
             return answer.status, answer.body
 
         return get
@@ -136,10 +149,11 @@ class _Access:
 class _Completing:
     """One request while it is completed: what is known of each key, and what is still missing."""
 
-    def __init__(self, request: Request, service: Service, server: FhirServer, deadline: float) -> None:
+    def __init__(self, request: Request, service: Service, server: FhirServer, visit: Visit, deadline: float) -> None:
         self._request = request
         self._service = service
         self._server = server
+        self._visit = visit
         self._deadline = deadline
         sent = request.prefetch
         self._supplied = dict(sent.supplied)
@@ -161,7 +175,7 @@ class _Completing:
                 calls[key] = partial(self._server.follow, link, query)
             else:
                 calls[key] = partial(self._server.ask, query)
-        for key, found in at_once(calls, self._deadline).items():
+        for key, found in self._ask(calls).items():
             self._take(key, found, goes_on=key in followed)
 
     def medications(self, base: str) -> None:
@@ -184,7 +198,7 @@ class _Completing:
             if key is not None
             for at in range(0, len(ids), _CHUNK)
         }
-        found = at_once(calls, self._deadline)
+        found = self._ask(calls)
         if drafts_key is not None:
             mine = [one for (key, _), one in found.items() if key == drafts_key]
             pages = tuple(page for one in mine for page in one.pages)
@@ -209,6 +223,12 @@ class _Completing:
             unfetched=tuple(key for key in self._service.prefetch if key in self._unfetched),
         )
 
+    def _ask(self, calls: Mapping[_K, Callable[[], Found]]) -> dict[_K, Found]:
+        """What each call brings: nothing when the gate is closed."""
+        if calls and not self._visit.may_ask():
+            return dict.fromkeys(calls, Found((), self._visit.closed))
+        return at_once(calls, self._deadline)
+
     def _take(self, key: str, found: Found, *, goes_on: bool) -> None:
         """Note what came for a key; with `goes_on` it continues what was sent."""
         states = [_judged(page, self._service.prefetch[key]) for page in found.pages]
@@ -224,6 +244,8 @@ class _Completing:
         if usable:
             self._missing[key] = "partial"
         self._unfetched.add(key)
+        if self._visit.closed is not None:
+            return
         _log.warning(
             "%s: prefetch key %s could not be fetched%s: %s",
             self._service.id,
@@ -237,22 +259,8 @@ class _Completing:
         if usable:
             self._supplied[key] = (*self._supplied.get(key, ()), *usable)
             self._fetched.add(key)
-        if found.stopped is not None or len(usable) < len(found.pages):
+        if self._visit.closed is None and (found.stopped is not None or len(usable) < len(found.pages)):
             _log.warning("%s: Medications could not be fetched: %s", self._service.id, found.stopped or "an error")
-
-
-def query_of(template: str, request: Request) -> str | None:
-    """The URL below the base by which a template is asked, for the context of a request; None when it names what is not
-    in the context.
-    """
-    values = {"context.patientId": request.patient_id, "context.encounterId": request.encounter_id}
-    if any(values.get(token) is None for token in _TOKEN.findall(template)):
-        return None
-    path, question, query = _TOKEN.sub(lambda token: values[token[1]] or "", template).partition("?")
-    if not question:
-        return path
-    written = quote(query, safe="=&:/,")
-    return f"{path}?{written}" if "_count=" in query else f"{path}?{written}&_count={COUNT}"
 
 
 def at_once(calls: Mapping[_K, Callable[[], Found]], deadline: float) -> dict[_K, Found]:
