@@ -241,7 +241,7 @@ def test_the_reasons_in_the_docs_are_those_of_the_log() -> None:
     row = next(line for line in DOCS.splitlines() if line.startswith("| 401 |"))
     source = Path(authentication.__file__).read_text(encoding="utf-8")
     reasons = [text for text in re.findall(r"`([^`]+)`", row) if " " in text]
-    assert len(reasons) == 5
+    assert len(reasons) == 6
     for reason in reasons:
         assert reason in source, reason
 

@@ -17,9 +17,9 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.util import urlsafe_b64decode
 
+from cds_service.hooks.client_keys import ClientKeys, NotFetched
 from cds_service.hooks.clients import Client, Clients
 from cds_service.hooks.errors import Forbidden, Unauthorized
-from cds_service.hooks.key_sets import KeySets
 
 Seen = Callable[[str, str, int, int], bool]
 """Whether a token is used for the first time: issuer, `jti`, until when it is remembered, and now (milliseconds)."""
@@ -47,15 +47,16 @@ class Authenticator:
     """Tells which registered client a call comes from.
 
     `seen` remembers the tokens that were used. `ca_bundle` holds certificates that are trusted besides the usual ones
-    when key sets are fetched. Raises OSError and ValueError for a key file that cannot be used.
+    when key sets are fetched; in `folder` those that were fetched are kept for the next process. Raises OSError and
+    ValueError for a key file that cannot be used.
     """
 
-    def __init__(self, clients: Clients, seen: Seen, ca_bundle: Path | None = None) -> None:
+    def __init__(self, clients: Clients, seen: Seen, ca_bundle: Path | None = None, folder: Path | None = None) -> None:
         self._by_issuer: dict[str, list[Client]] = {}
         for client in clients.clients:
             self._by_issuer.setdefault(client.issuer, []).append(client)
         self._seen = seen
-        self._keys = KeySets(clients, ca_bundle)
+        self._keys = ClientKeys(clients, ca_bundle, folder)
 
     def client_of(self, authorization: str | None, urls: Sequence[str], service_id: str | None, now: int) -> Client:
         """The client that sent this Authorization header.
@@ -76,15 +77,18 @@ class Authenticator:
         until = _check_claims(claims, client, urls, now / 1000)
         self._check_signature(token, header, client, now)
         if not _is_tenant(client, tenant):
-            raise Forbidden("This client is not registered for this tenant.")
+            raise Forbidden("This client is not registered for this tenant.", client.name)
         if client.services and service_id is not None and service_id not in client.services:
-            raise Forbidden("This client is not registered for this service.")
+            raise Forbidden("This client is not registered for this service.", client.name)
         if not self._seen(client.issuer, claims["jti"], int(until * 1000), now):
             _refuse(client, "the token was used before")
         return client
 
     def _check_signature(self, token: str, header: Mapping[str, Any], client: Client, now: int) -> None:
-        key = self._keys.key(client, header["kid"], now)
+        try:
+            key = self._keys.key(client, header["kid"], now)
+        except NotFetched:
+            _refuse(client, "its key set could not be fetched")
         if key is None:
             _refuse(client, "no key has this kid")
         if not key.fits(header["alg"]):

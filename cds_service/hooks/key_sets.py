@@ -1,12 +1,8 @@
-"""The public keys of the clients: read from JWK sets (RFC 7517), fetched when they are at a URL, and kept."""
+"""JWK sets (RFC 7517): the public keys in them that signatures may be checked with."""
 
 from __future__ import annotations
 
 import json
-import logging
-import re
-import threading
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,23 +13,11 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.util import base64_to_int
 
-from cds_service.hooks.clients import Client, Clients
-from cds_service.outgoing import Answer, Outgoing, OutgoingError
-
-_log = logging.getLogger(__name__)
-
 LONGEST: Final = 262_144
 """Bytes of a JWK set at most."""
 SHORTEST_RSA: Final = 2048
 LONGEST_RSA: Final = 8192
 """Bits of an RSA modulus at least and at most."""
-_ACCEPT: Final = {"Accept": "application/jwk-set+json, application/json"}
-_SECONDS: Final = 2.0
-_FRESH: Final = 3_600_000
-_FRESH_AT_LEAST: Final = 60_000
-_BETWEEN_FETCHES: Final = 60_000
-_KEPT: Final = 86_400_000
-_MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,9})")
 _CURVES: Final = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 ALGORITHMS: Final = (*_CURVES, "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 """The algorithms that a client may sign with; symmetric ones and `none` are not among them."""
@@ -130,90 +114,3 @@ def _read_key(one: Any) -> Key | None:
 
 class _Length(ValueError):
     pass
-
-
-class KeySets:
-    """The keys of all registered clients. Those of files are read now, those of URLs when they are first needed.
-
-    A set that was fetched is fresh for an hour, or as long as its Cache-Control says when that is less, at least for a
-    minute. A `kid` that it does not have has it fetched anew, as does age, at most once a minute. A key server that is
-    down or answers junk leaves the keys in use for a day. Raises OSError and ValueError for a file that cannot be used.
-    """
-
-    def __init__(self, clients: Clients, ca_bundle: Path | None = None) -> None:
-        self._files = {one.jwks_file: read_key_file(one.jwks_file) for one in clients.clients if one.jwks_file}
-        places = {(one.jwks, one.networks) for one in clients.clients if one.jwks}
-        self._remote = {
-            (url, networks): _Remote(url, Outgoing(networks=networks, ca_bundle=ca_bundle, longest=LONGEST))
-            for url, networks in places
-        }
-
-    def key(self, client: Client, kid: str, now: int) -> Key | None:
-        """The key of a client with this `kid`, None when there is none; `now` in milliseconds since 1970 UTC."""
-        if client.jwks:
-            return self._remote[client.jwks, client.networks].key(kid, now, client.name)
-        return self._files[client.jwks_file].keys.get(kid) if client.jwks_file else None
-
-
-class _Fetched(msgspec.Struct, frozen=True):
-    keys: Mapping[str, Key]
-    at: int
-    fresh_until: int
-
-
-class _Remote:
-    """The keys at one URL. One thread fetches at a time; others go on with the keys that are there."""
-
-    def __init__(self, url: str, asker: Outgoing) -> None:
-        self._url = url
-        self._asker = asker
-        self._fetching = threading.Lock()
-        self._tried: int | None = None
-        self._fetched = _Fetched({}, 0, 0)
-
-    def key(self, kid: str, now: int, client: str) -> Key | None:
-        known = self._known(kid, now)
-        if known is not None and now < self._fetched.fresh_until:
-            return known
-        if self._fetching.acquire(blocking=known is None):
-            try:
-                if self._may_fetch(kid, now):
-                    self._tried = now
-                    self._fetch(now, client)
-            finally:
-                self._fetching.release()
-        return self._known(kid, now)
-
-    def _known(self, kid: str, now: int) -> Key | None:
-        fetched = self._fetched
-        return fetched.keys.get(kid) if now - fetched.at < _KEPT else None
-
-    def _may_fetch(self, kid: str, now: int) -> bool:
-        """Whether it is needed still, as another thread may have fetched, and allowed again."""
-        if self._known(kid, now) is not None and now < self._fetched.fresh_until:
-            return False
-        return self._tried is None or not 0 <= now - self._tried < _BETWEEN_FETCHES
-
-    def _fetch(self, now: int, client: str) -> None:
-        try:
-            answer = self._asker.get(self._url, deadline=time.monotonic() + _SECONDS, headers=_ACCEPT)
-            if answer.status != 200:
-                raise ValueError(f"it answered with {answer.status}")
-            found = read_key_set(answer.body)
-        except (OutgoingError, ValueError) as error:
-            _log.warning("The key set of %s could not be fetched: %s. Older keys stay in use for a day.", client, error)
-            return
-        finally:
-            self._asker.close()
-        for mistake in found.mistakes:
-            _log.warning("In the key set of %s, %s; it is not used.", client, mistake)
-        self._fetched = _Fetched(found.keys, now, now + _freshness(answer))
-
-
-def _freshness(answer: Answer) -> int:
-    """How long an answer is fresh, in milliseconds."""
-    said = answer.headers.get("cache-control", "").lower()
-    if "no-store" in said or "no-cache" in said:
-        return _FRESH_AT_LEAST
-    age = _MAX_AGE.search(said)
-    return min(_FRESH, max(_FRESH_AT_LEAST, int(age[1]) * 1000)) if age else _FRESH
