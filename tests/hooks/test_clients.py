@@ -12,8 +12,11 @@ import pytest
 from keys import Signer, key_set, weak_rsa
 from small import a_service
 
+from cds_service.app import create_app
+from cds_service.config import ConfigError, read_config
 from cds_service.hooks.clients import Client, Clients
 from cds_service.hooks.read_clients import read_clients
+from cds_service.knowledge.knowledge import Knowledge
 from cds_service.knowledge.reading import KnowledgeError
 
 SERVICES = [a_service("patient-view"), a_service("order-sign")]
@@ -275,21 +278,43 @@ def test_JWT_02_a_kid_stands_once_in_a_key_file(folder: Path) -> None:
     assert all("has a kid that stands more than once" in told for told in found)
 
 
-@pytest.mark.parametrize(
+SANDBOX = pytest.mark.parametrize(
     "members",
     [
         {"issuer": "https://sandbox.cds-hooks.org"},
         {"issuer": "https://sandbox.cds-hooks.org/"},
         {"jwks": "https://sandbox.cds-hooks.org/.well-known/jwks.json"},
         {"jku": "https://sandbox.cds-hooks.org/.well-known/jwks.json"},
+        {"jwks": "https://Sandbox.cds-hooks.org./.well-known/jwks.json"},
     ],
 )
+
+
+@SANDBOX
 def test_JWT_15_the_public_sandbox_is_for_loopback_only(folder: Path, members: dict[str, Any]) -> None:
     (told,) = mistakes(folder, "public_url: https://cds.example.org\n" + client(**members))
-    assert "found the public sandbox 'https://sandbox.cds-hooks.org" in told
+    assert "found the public sandbox 'https://sandbox.cds-hooks.org" in told.lower()
     assert "anybody can read the private key" in told
     for public in ("", "public_url: http://localhost:8080\n", "public_url: http://127.0.0.1:8080\n"):
         assert len(read(folder, public + client(**members)).clients) == 1
+
+
+@SANDBOX
+def test_JWT_04_JWT_15_no_host_that_a_caller_names_is_the_audience_beyond_loopback(
+    folder: Path, knowledge: Knowledge, members: dict[str, Any]
+) -> None:
+    path = folder / "clients.yaml"
+    given = {"CDS_SERVICE_DATABASE": f"sqlite:///{folder}/service.sqlite3"}
+
+    def start(host: str, public: str = "") -> None:
+        path.write_text(public + client(**members))
+        create_app(read_config(given, host=host, clients=path), knowledge)
+
+    start("127.0.0.1")
+    with pytest.raises(ConfigError, match=f"found no public_url in {re.escape(str(path))}"):
+        start("0.0.0.0")  # noqa: S104
+    with pytest.raises(KnowledgeError, match="anybody can read the private key"):
+        start("0.0.0.0", "public_url: https://cds.example.org\n")  # noqa: S104
 
 
 def test_a_mistake_refuses_the_start_of_the_service(folder: Path) -> None:
