@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
+from itertools import islice
 from threading import Lock
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE_MS: Final = 200
 _CLEANED_EVERY_MS: Final = 60_000
+_BATCH: Final = 500
+"""Tokens that one call brings into a database that is back."""
 _LATEST: Final = 2**62
 
 
@@ -36,7 +39,8 @@ _EXPIRED: Final = TOKEN.delete().where(TOKEN.c.until < bindparam("now"))
 class SeenTokens:
     """The used tokens of an installation, in its database, and those of this process in its memory too.
 
-    While the database is away each process knows only what it saw itself; that goes into the database when it is back.
+    While the database is away each process knows only what it saw itself; that goes into the database when it is back,
+    a batch with each call.
     The methods may be called from several threads.
     """
 
@@ -63,18 +67,16 @@ class SeenTokens:
             if cleaning:
                 self._here, self._unsaved = _unexpired(self._here, now), _unexpired(self._unsaved, now)
                 self._cleaned_at = now
-            unsaved = dict(self._unsaved)
         try:
             with self._database.begin(patience_ms=_PATIENCE_MS) as connection:
                 first = _use(connection, {id_: until}, now) == 1
-                if unsaved:
-                    _use(connection, unsaved, now)
                 if cleaning:
                     connection.execute(_EXPIRED, {"now": now})
         except Unwritable as error:
             self._keep(id_, until, error)
             return True
-        self._saved(unsaved)
+        if self._away:
+            self._save_some(now)
         return first
 
     def _keep(self, id_: str, until: int, error: Unwritable) -> None:
@@ -84,11 +86,23 @@ class SeenTokens:
                 self._away = True
                 _log.warning("used tokens are remembered in this process only, the database is away: %s", error)
 
-    def _saved(self, tokens: Mapping[str, int]) -> None:
+    def _save_some(self, now: int) -> None:
+        """Bring a batch of what was seen without the database into it, which is there again."""
         with self._lock:
-            for id_ in tokens:
-                self._unsaved.pop(id_, None)
-            if self._away:
+            batch = dict(sorted(islice(self._unsaved.items(), _BATCH)))
+            for id_ in batch:
+                del self._unsaved[id_]
+        try:
+            if batch:
+                with self._database.begin(patience_ms=_PATIENCE_MS) as connection:
+                    _use(connection, batch, now)
+        except Unwritable:
+            with self._lock:
+                self._unsaved.update(batch)
+                self._away = True
+            return
+        with self._lock:
+            if self._away and not self._unsaved:
                 self._away = False
                 _log.info("used tokens are remembered in the database again")
 

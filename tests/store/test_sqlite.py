@@ -211,6 +211,25 @@ class TestSqlite(OnDatabase):
         assert len(rows(database, TOKEN)) == 4
         assert not SeenTokens(database).first_time("i", "one", NOW + 99, NOW + 13)
 
+    def test_JWT_11_what_was_seen_without_the_database_costs_nothing_then_and_goes_into_it_bit_by_bit(
+        self, database: Database, file: Path
+    ) -> None:
+        assert database.writable()
+        seen = SeenTokens(database)
+        with locked(file):
+            started = time.process_time()
+            for number in range(20_000):
+                assert seen.first_time("i", str(number), NOW + 10, NOW)
+            assert time.process_time() - started < 2
+        assert database.writable()
+        kept = []
+        for number in range(41):
+            assert seen.first_time("i", f"later {number}", NOW + 10, NOW)
+            kept.append(len(rows(database, TOKEN)) if number % 20 == 0 else 0)
+        assert (kept[0], kept[20], kept[40]) == (501, 10_521, 20_041)
+        other = SeenTokens(database)
+        assert not any(other.first_time("i", str(number), NOW + 10, NOW) for number in (0, 9_999, 19_999))
+
     def test_nothing_of_what_was_purged_is_left_in_the_file(self, database: Database, file: Path) -> None:
         entries = [changed(OVERRIDDEN, card=f"c-{number}", comment="Jane Doe " * 90) for number in range(50)]
         FeedbackStore(database).save("a", "s", entries, NOW)
