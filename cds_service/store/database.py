@@ -30,6 +30,8 @@ _PROBE_MS: Final = 2000
 _PROBE_ROW: Final = keeping_the_first(PROBE)
 _PROBED: Final = PROBE.update().values(times=PROBE.c.times + 1)
 _BACKENDS: Final = {"sqlite": "cds_service.store.sqlite", "postgresql": "cds_service.store.postgresql"}
+_TOOK_TOO_LONG: Final = (" SQLITE_INTERRUPT", " 57014")
+"""How the kind of error ends when a statement was given up: the database is there all the same."""
 _ERRORS: Final = (SQLAlchemyError, OSError, sqlite3.Error, NewerSchema)
 
 
@@ -59,7 +61,8 @@ class Database:
         """A connection in a transaction, which is committed at the end and given up at an error.
 
         It waits for `patience_ms` where others hold what it needs. What is `durable` survives a power cut. Raises
-        Unwritable; for five seconds after that, who has little patience (IMPATIENT_MS) is refused at once.
+        Unwritable; for five seconds after that, who has little patience (IMPATIENT_MS) is refused at once, unless only
+        a statement took too long.
         """
         self._refuse_while_down(patience_ms)
         try:
@@ -68,7 +71,7 @@ class Database:
                 yield connection
         except _ERRORS as error:
             kind = _kind(error)
-            if not isinstance(error, DataError | IntegrityError):
+            if not isinstance(error, DataError | IntegrityError) and not kind.endswith(_TOOK_TOO_LONG):
                 self._down, self._down_until = kind, time.monotonic() + _DOWN_SECONDS
                 self._close()
             raise Unwritable(kind) from None

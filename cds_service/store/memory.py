@@ -10,13 +10,28 @@ import hmac
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, case, exists, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 
 from cds_service.fhir.references import relative
 from cds_service.fhir.uncertain import DAY
 from cds_service.history import History, Showing, evidence
 from cds_service.hooks.call import Answer
 from cds_service.hooks.request import Request
+from cds_service.knowledge.card import INDICATORS
 from cds_service.store.database import Database
 from cds_service.store.tables import FEEDBACK, SHOWN
 from cds_service.store.uuids import is_uuid
@@ -30,8 +45,10 @@ def _answered_at(answer: FromClause) -> ColumnElement[int]:
     return case((answer.c.at < answer.c.received_at, answer.c.at), else_=answer.c.received_at)
 
 
-def _history() -> Select[Any]:
-    """The findings that the cards of a patient said, the last of those that are alike, each with its last answer."""
+def _answered() -> Select[Any]:
+    """The findings that the cards said which a clinician answered for a patient, the last of those that are alike, each
+    with its last answer.
+    """
     answer, later = FEEDBACK.alias("answer"), FEEDBACK.alias("later")
     superseded = exists().where(
         later.c.client == answer.c.client,
@@ -41,7 +58,7 @@ def _history() -> Select[Any]:
     )
     answers = and_(answer.c.client == bindparam("client"), answer.c.card == SHOWN.c.uuid, ~superseded)
     alike = (
-        SHOWN.c.card, SHOWN.c.line_of, SHOWN.c.indicator, SHOWN.c.evidence, SHOWN.c.clinician,
+        SHOWN.c.card, SHOWN.c.line_of, SHOWN.c.indicator, SHOWN.c.evidence,
         answer.c.outcome, _answered_at(answer).label("answered_at"),
     )  # fmt: skip
     return (
@@ -49,14 +66,35 @@ def _history() -> Select[Any]:
         .select_from(SHOWN.outerjoin(answer, answers))
         .where(
             SHOWN.c.patient == bindparam("patient"),
-            SHOWN.c.at > bindparam("since"),
-            SHOWN.c.hook_instance != bindparam("hook_instance"),
+            SHOWN.c.clinician == bindparam("clinician"),
+            SHOWN.c.answered,
+            *_OF_OTHER_CALLS,
         )
         .group_by(*alike)
     )
 
 
-_HISTORY: Final = _history()
+def _newest() -> Select[Any]:
+    """When the cards of a patient last said a finding, by card and indicator; null when they never did.
+
+    The rows of a patient may be many: an index leads from card to card, and to the last row of each.
+    """
+    of_patient = SHOWN.c.patient == bindparam("patient")
+    said = select(func.min(SHOWN.c.card).label("card")).where(of_patient).cte("said", recursive=True)
+    following = select(func.min(SHOWN.c.card)).where(of_patient, SHOWN.c.card > said.c.card).scalar_subquery()
+    said = said.union_all(select(following).where(said.c.card.is_not(None)))
+    tier = union_all(*(select(literal(one).label("indicator")) for one in INDICATORS)).subquery("tier")
+    alike = SHOWN.c.card == said.c.card, SHOWN.c.indicator == tier.c.indicator
+    at = select(func.max(SHOWN.c.at)).where(of_patient, *alike, *_OF_OTHER_CALLS).correlate(said, tier)
+    return select(said.c.card, tier.c.indicator, at.scalar_subquery().label("at")).select_from(said.join(tier, true()))
+
+
+_OF_OTHER_CALLS: Final = (
+    SHOWN.c.at > bindparam("since"),
+    SHOWN.c.hook_instance != bindparam("hook_instance"),
+)
+_ANSWERED: Final = _answered()
+_NEWEST: Final = _newest()
 _INSERT: Final = SHOWN.insert()
 
 
@@ -96,37 +134,43 @@ class CardMemory:
             connection.execute(_INSERT, [row | common for row in rows])
 
     def history(self, client: str, request: Request, now: int) -> History:
-        """What was shown of the patient of a request to this client within REMEMBERED, and how it was answered.
+        """What was shown of the patient of a request to this client within REMEMBERED: all that the clinician who asks
+        answered, and how; of the rest when each card last said each indicator, and no more.
 
         The cards of the same hookInstance are left out, so that a call that is sent again is answered as before
         (checklist, REQ-05). Of several answers to a card the last counts; one that says it was given later than it came
         was given when it came. Raises Unwritable.
         """
-        clinician = self.clinician(client, request.user_id)
         asked = {
             "client": client,
             "patient": self.patient(client, request.patient_id),
+            "clinician": self.clinician(client, request.user_id),
             "since": now - REMEMBERED,
             "hook_instance": self._instance(client, request.hook_instance),
         }
         with self._database.begin(patience_ms=_PATIENCE_MS, write=False) as connection:
-            found = connection.execute(_HISTORY, asked).all()
-        return History(
-            key=self._secret,
-            showings=tuple(
-                Showing(
-                    card=row.card,
-                    indicator=row.indicator,
-                    evidence=row.evidence,
-                    at=row.at,
-                    into=row.line_of,
-                    answer=row.outcome,
-                    answered_at=row.answered_at,
-                    same_clinician=row.clinician == clinician,
-                )
-                for row in found
-            ),
-        )
+            answered = connection.execute(_ANSWERED, asked).all()
+            newest = connection.execute(_NEWEST, asked).all()
+        known = {(row.card, row.indicator, row.at) for row in answered}
+        showings = [
+            Showing(
+                card=row.card,
+                indicator=row.indicator,
+                evidence=row.evidence,
+                at=row.at,
+                into=row.line_of,
+                answer=row.outcome,
+                answered_at=row.answered_at,
+                same_clinician=True,
+            )
+            for row in answered
+        ]
+        showings += [
+            Showing(card=row.card, indicator=row.indicator, evidence="", at=row.at)
+            for row in newest
+            if row.at is not None and (row.card, row.indicator, row.at) not in known
+        ]
+        return History(key=self._secret, showings=tuple(showings))
 
     def _rows(self, answered: Answer) -> Iterator[dict[str, Any]]:
         for shown, card in zip(answered.selection.cards, answered.cards, strict=True):

@@ -23,7 +23,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "tcp_user_timeout": 5000,
 }
 _SETTINGS: Final = (
-    "SELECT set_config('lock_timeout', %(ms)s, true), set_config('statement_timeout', %(ms)s, true), "
+    "SELECT set_config('lock_timeout', %(lock_ms)s, true), set_config('statement_timeout', %(ms)s, true), "
     "set_config('synchronous_commit', CASE WHEN NOT %(durable)s THEN 'off' "
     "WHEN current_setting('synchronous_commit') = 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)"
 )
@@ -94,11 +94,14 @@ def engine_for(url: URL) -> Engine:
 
 
 def start(connection: Connection, patience_ms: int, *, durable: bool, write: bool) -> None:
-    """Begin a transaction whose statements take `patience_ms` at most, the wait for locks among it.
+    """Begin a transaction whose statements take `patience_ms` at most, the wait for locks among it, which ends a little
+    earlier: so the error tells which of the two it was.
 
     A durable one is on the disk when it is committed; another may be lost when the server fails, never torn.
     Raises SQLAlchemyError.
     """
     driver: Any = connection.connection.driver_connection
     driver.longest = patience_ms / 1000 + _REST_SECONDS
-    connection.exec_driver_sql(_SETTINGS, {"ms": str(patience_ms), "durable": durable})
+    connection.exec_driver_sql(
+        _SETTINGS, {"ms": str(patience_ms), "lock_ms": str(patience_ms * 9 // 10), "durable": durable}
+    )

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Index, Insert, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Insert,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 METADATA: Final = MetaData()
@@ -43,8 +57,19 @@ SHOWN: Final = Table(
     Column("at", BigInteger, nullable=False, doc="when, in milliseconds since 1970 UTC"),
     Column("patient", String(64), nullable=False, doc="HMAC of the patient's id at the client"),
     Column("clinician", String(64), nullable=False, doc="HMAC of the user's id at the client"),
+    Column("answered", Boolean, nullable=False, server_default=false(), doc="whether feedback about the card came"),
     PrimaryKeyConstraint("patient", "at", "uuid", "card", name="pk_shown"),
     Index("ix_shown_at", "at"),
+    Index("ix_shown_uuid", "uuid"),
+    Index("ix_shown_card", "patient", "card", "indicator", "at", "hook_instance"),
+    Index(
+        "ix_shown_answered",
+        "patient",
+        "clinician",
+        "at",
+        sqlite_where=text("answered = 1"),
+        postgresql_where=text("answered"),
+    ),
     sqlite_with_rowid=False,
 )
 """Each finding that a card said: the card itself and its lines. No patient data."""

@@ -12,6 +12,7 @@ import pytest
 from databases import KEY, NOW, OVERRIDDEN, OnDatabase, changed, give, rows, sent
 from flask.testing import FlaskClient
 from loopback import listening
+from sqlalchemy import text
 from test_sqlite import call, refused
 
 from cds_service.demo import local_session, running_service
@@ -108,6 +109,25 @@ class TestPostgres(OnDatabase):
                     assert call(caller).get_json()["cards"]
         assert give(caller, sent("c-2")).status_code == 200
         assert len(rows(database, FEEDBACK)) == 2
+
+    def test_a_statement_that_takes_too_long_is_no_sign_that_the_server_is_away(self, database: Database) -> None:
+        assert database.writable()
+        with pytest.raises(Unwritable, match="QueryCanceled 57014"), database.begin(patience_ms=200) as connection:
+            connection.execute(text("SELECT pg_sleep(5)"))
+        with within(1), database.begin(patience_ms=200) as connection:
+            assert connection.execute(text("SELECT 1")).scalar() == 1
+
+    def test_who_waits_for_a_lock_in_vain_is_told_so_and_does_not_wait_again(
+        self, url: str, database: Database
+    ) -> None:
+        assert database.writable()
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE token IN ACCESS EXCLUSIVE MODE")
+            for least, most in ((0.15, 1.5), (0, 0.15)):
+                started = time.monotonic()
+                with pytest.raises(Unwritable, match="LockNotAvailable"), database.begin(patience_ms=200) as connection:
+                    connection.execute(TOKEN.insert(), {"id": "x", "until": 1})
+                assert least <= time.monotonic() - started < most
 
     def test_a_read_only_server_is_not_writable(self, url: str, caller: FlaskClient, database: Database) -> None:
         assert status(caller) == "ready"

@@ -47,7 +47,7 @@ def keep(file: Path, *times: int) -> None:
 def test_migrate_makes_the_database_and_says_its_revision(runner: CliRunner, file: Path) -> None:
     for _ in range(2):
         done = runner.invoke(main, ["migrate"])
-        assert (done.exit_code, done.stdout) == (0, "The database is at revision 0002.\n")
+        assert (done.exit_code, done.stdout) == (0, "The database is at revision 0003.\n")
     assert {"feedback", "shown", "alembic_version"} <= tables(file)
 
 

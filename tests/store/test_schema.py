@@ -6,14 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from databases import NOW, OVERRIDDEN, OnDatabase, changed, execute, in_processes, rows, sqlite_url
+from databases import NOW, OVERRIDDEN, OnDatabase, changed, engine_past_us, execute, in_processes, rows, sqlite_url
+from sqlalchemy import text
 
+from cds_service.store import migrations
 from cds_service.store.database import Database, Unwritable
 from cds_service.store.feedback import FeedbackStore
 from cds_service.store.migrations import HEAD, migrate
-from cds_service.store.tables import FEEDBACK, METADATA
+from cds_service.store.tables import FEEDBACK, METADATA, SHOWN
 
 BEFORE_REVISIONS = """
 CREATE TABLE feedback (
@@ -21,6 +25,8 @@ CREATE TABLE feedback (
     service VARCHAR(100) NOT NULL, reason VARCHAR(200), reason_system VARCHAR(500), comment TEXT,
     PRIMARY KEY (card, outcome, suggestion, at)
 )"""
+SHOWN_THEN = "INSERT INTO shown VALUES ('{0}', 'id', NULL, '1', 'info', '', 's', '{1}', 'h', 1, 'p', 'c')"
+ANSWERED_THEN = "INSERT INTO feedback VALUES ('a', '{0}', 'overridden', '', 1, 1, 's', NULL, NULL, NULL)"
 ROW_OF_THEN = "INSERT INTO feedback VALUES ('c-{0}', 'accepted', 's-1', {0}, 'old', NULL, NULL, 'By phone.')"
 
 
@@ -45,6 +51,21 @@ class TestSchema(OnDatabase):
         assert migrate(database) == HEAD
         with database.begin(patience_ms=2000) as connection:
             assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+    def test_a_database_of_before_the_third_revision_learns_which_cards_were_answered(
+        self, url: str, database: Database
+    ) -> None:
+        engine = engine_past_us(url)
+        with engine.begin() as connection:
+            config = Config(attributes={"connection": connection})
+            config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+            command.upgrade(config, "0002")
+            for card, client in (("c-1", "a"), ("c-2", "b"), ("c-3", "a")):
+                connection.execute(text(SHOWN_THEN.format(card, client)))
+            for card in ("c-1", "c-2", "c-4"):
+                connection.execute(text(ANSWERED_THEN.format(card)))
+        engine.dispose()
+        assert {row.uuid: row.answered for row in rows(database, SHOWN)} == {"c-1": True, "c-2": False, "c-3": False}
 
     def test_a_change_that_fails_leaves_everything_as_it_was(self, url: str, database: Database) -> None:
         execute(url, BEFORE_REVISIONS, ROW_OF_THEN.format(1), "CREATE TABLE shown (mine INTEGER)")

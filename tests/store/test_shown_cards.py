@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from patients import request as patient_request
 from cds_service.fhir.dates import written
 from cds_service.fhir.uncertain import DAY
 from cds_service.folders import data_folder
+from cds_service.history import Showing
 from cds_service.hooks.call import Answer, answer
 from cds_service.hooks.feedback import FeedbackEntry
 from cds_service.hooks.request import Request
@@ -83,7 +85,7 @@ class TestShownCards(OnDatabase):
         assert len(kept) > 10
         assert {(row.uuid, row.card, row.line_of, row.version, row.indicator) for row in kept} == expected
         who = memory.patient("a", answered.request.patient_id), memory.clinician("a", answered.request.user_id)
-        assert {tuple(row)[6:] for row in kept} == {(SERVICE, "a", INSTANCE, NOW, *who)}
+        assert {tuple(row)[6:] for row in kept} == {(SERVICE, "a", INSTANCE, NOW, *who, False)}
 
     def test_the_card_that_folds_critical_findings_is_a_row_and_they_are_its_lines(
         self, show: Callable[..., Answer], database: Database, knowledge: Knowledge
@@ -132,14 +134,66 @@ class TestShownCards(OnDatabase):
         assert memory.history("a", read(asked("statin-muscle-ck-ten-times")), NOW + 1).showings == ()
         assert memory.history("a", read(asked()), NOW + REMEMBERED).showings == ()
 
-    def test_showings_that_are_alike_are_one_the_last(
+    def test_of_what_nobody_answered_the_last_of_each_card_and_indicator_is_remembered(
         self, show: Callable[..., Answer], read: Callable[..., Request], memory: CardMemory
     ) -> None:
-        for number in range(5):
+        for number in (0, 3, 4, 1):
             show(asked(), at=NOW + number)
         show(asked(user="Practitioner/another"), at=NOW + 2)
-        found = memory.history("a", read(asked()), NOW + 9).showings
-        assert sorted((one.at - NOW, one.same_clinician) for one in found) == [(2, False), (4, True)]
+        show(asked(instance=INSTANCE), at=NOW + 5)
+        (found,) = memory.history("a", read(asked(instance=INSTANCE)), NOW + 9).showings
+        assert (found.card, found.at, found.answer) == ("hypokalemia", NOW + 4, None)
+        (found,) = memory.history("a", read(asked()), NOW + 9).showings
+        assert found.at == NOW + 5
+
+    def test_what_a_clinician_answered_is_remembered_for_that_clinician_beside_what_was_shown_since(
+        self, show: Callable[..., Answer], read: Callable[..., Request], memory: CardMemory, database: Database
+    ) -> None:
+        store = FeedbackStore(database)
+        for number in range(3):
+            uuid = show(asked(), at=NOW + number).cards[0]["uuid"]
+            store.save("a", SERVICE, [changed(OVERRIDDEN, card=uuid, at=NOW + number)], NOW + 50)
+        show(asked(user="Practitioner/another"), at=NOW + 9)
+        mine = memory.history("a", read(asked()), NOW + 99).showings
+        assert sorted((one.at - NOW, one.answer, one.same_clinician, bool(one.evidence)) for one in mine) == [
+            *((number, "overridden", True, True) for number in range(3)),
+            (9, None, False, False),
+        ]
+        (theirs,) = memory.history("a", read(asked(user="Practitioner/another")), NOW + 99).showings
+        assert (theirs.at, theirs.answer, theirs.same_clinician) == (NOW + 9, None, False)
+
+    def test_a_long_history_takes_no_longer_to_read(
+        self, show: Callable[..., Answer], read: Callable[..., Request], memory: CardMemory, database: Database
+    ) -> None:
+        answered = show(asked(), at=NOW)
+        FeedbackStore(database).save("a", SERVICE, [changed(OVERRIDDEN, card=answered.cards[0]["uuid"])], NOW + 1)
+        (row,) = rows(database, SHOWN)
+        for start in range(0, 30_000, 5000):
+            with database.begin(patience_ms=60_000) as connection:
+                connection.execute(
+                    SHOWN.insert(),
+                    [
+                        {
+                            **row._mapping,
+                            "uuid": str(uuid4()),
+                            "hook_instance": str(uuid4()),
+                            "card": f"card-{number % 60}",
+                            "at": NOW + 2 + number,
+                            "answered": False,
+                        }
+                        for number in range(start, start + 5000)
+                    ],
+                )
+        request = read(asked())
+        found: tuple[Showing, ...] = ()
+        started = time.process_time()
+        for _ in range(10):
+            found = memory.history("a", request, NOW + DAY).showings
+        assert time.process_time() - started < 10 * 0.02
+        assert {(one.card, one.at - NOW - 2, one.answer) for one in found} == {
+            ("hypokalemia", -2, "overridden"),
+            *((f"card-{number % 60}", number, None) for number in range(29_940, 30_000)),
+        }
 
     @pytest.mark.parametrize(
         ("given", "told", "at"),

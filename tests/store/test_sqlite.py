@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from databases import ADDRESS, NOW, OVERRIDDEN, OnDatabase, changed, give, rows, sent, sqlite_url
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from cds_service.folders import data_folder
 from cds_service.store.database import Database, Unwritable
@@ -126,6 +127,23 @@ class TestSqlite(OnDatabase):
         assert database.writable()
         with database.begin(patience_ms=200):
             pass
+
+    def test_a_statement_that_is_given_up_is_no_sign_that_the_database_is_away(self, database: Database) -> None:
+        assert database.writable()
+
+        def interrupted() -> None:
+            with database.begin(patience_ms=200) as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.set_progress_handler(lambda: 1, 1)
+                try:
+                    connection.execute(select(TOKEN))
+                finally:
+                    driver.set_progress_handler(None, 1)
+
+        with pytest.raises(Unwritable, match="SQLITE_INTERRUPT"):
+            interrupted()
+        with database.begin(patience_ms=200) as connection:
+            assert connection.execute(select(TOKEN)).all() == []
 
     def test_a_full_disk_refuses_feedback_and_cards_flow(
         self, database: Database, caller: FlaskClient, file: Path, caplog: pytest.LogCaptureFixture

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, inspect, text
 if TYPE_CHECKING:
     from cds_service.store.database import Database
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """All revisions of the schema, in their order."""
 HEAD: Final = REVISIONS[-1]
 """The revision that this version of the service works with."""
