@@ -87,7 +87,6 @@ def test_with_registered_clients_the_addresses_of_cds_hooks_ask_for_a_jwt(tmp_pa
     config = read_config(
         {
             "CDS_SERVICE_DATABASE": f"sqlite:///{tmp_path / 'state.sqlite3'}",
-            "CDS_SERVICE_STATE": str(tmp_path),
             "CDS_SERVICE_CLIENTS": str(data_folder("fixtures") / "clients" / "sandbox.yaml"),
         }
     )

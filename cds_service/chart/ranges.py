@@ -7,7 +7,7 @@ from typing import Final
 from cds_service.chart.groups import Qualifiers
 from cds_service.chart.items import Number
 from cds_service.chart.patient import Person
-from cds_service.chart.units import Scale
+from cds_service.chart.units import HUGE, Scale
 from cds_service.chart.words import whole_text
 from cds_service.fhir.lists import lists_of
 from cds_service.fhir.resources import CodeableConcept, Deferred, Quantity, Range, ReferenceRange
@@ -86,4 +86,5 @@ def _limit(quantity: Quantity | None, scale: Scale) -> float | None:
         unit = scale.unit(quantity)
     except ValueError:
         return None
-    return scale.round((quantity.value + unit.before) * unit.factor + unit.after)
+    limit = (quantity.value + unit.before) * unit.factor + unit.after
+    return scale.round(limit) if abs(limit) < HUGE else None

@@ -13,7 +13,8 @@ from cds_service.fhir.uncertain import Interval
 UCUM: Final = "http://unitsofmeasure.org"
 _EXPONENTS: Final = tuple(10.0**decimals for decimals in range(9))
 _INFINITY: Final = float("inf")
-_HUGE: Final = 1e15
+HUGE: Final = 1e15
+"""No result is so large; rounding takes smaller numbers only."""
 
 
 class Scale:
@@ -47,7 +48,7 @@ class Scale:
         )
 
     def _moved(self, bound: float, towards: Callable[[float], int]) -> float:
-        if bound in (_INFINITY, -_INFINITY):
+        if not -HUGE < bound < HUGE:
             return bound
         return towards(round(bound * self._power, 8)) / self._power
 
@@ -78,9 +79,9 @@ class Scale:
         if quantity.code not in self._canonical:
             unit = self.unit(quantity)
             exact = (exact + unit.before) * unit.factor + unit.after
-        if 0.0 <= exact < _HUGE:
+        if 0.0 <= exact < HUGE:
             rounded = int(exact * self._power + self._half) / self._power
-        elif -_HUGE < exact < 0.0:
+        elif -HUGE < exact < 0.0:
             rounded = self.round(exact)
         else:
             raise ValueError(f"not a number that {self._name} can have")

@@ -31,6 +31,12 @@ def test_a_range_may_be_open_on_one_side() -> None:
     assert limits(between(None, 170)) == (None, 170)
 
 
+@pytest.mark.parametrize("huge", [1e15, 1e300, 1.7e308])
+def test_a_limit_that_no_result_reaches_is_none(huge: float) -> None:
+    assert limits(between(-huge, huge)) == (None, None)
+    assert limits(between(30, huge)) == (30, None)
+
+
 def test_a_range_in_another_unit_is_converted() -> None:
     assert limits(between(None, 3, "ukat/L")) == (None, 180)
 
