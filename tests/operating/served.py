@@ -91,7 +91,6 @@ def served(folder: Path, **settings: str) -> Iterator[Served]:
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "DATABASE": f"sqlite:///{folder}/cds-service.sqlite3",
-        "STATE": str(folder),
         **settings,
     }
     environment = os.environ | {f"CDS_SERVICE_{name}": value for name, value in given.items()}

@@ -20,7 +20,7 @@ SENT = json.loads(BODY)
 
 
 def client_of(folder: Path, audit: Path, knowledge: Knowledge) -> FlaskClient:
-    settings = {"DATABASE": f"sqlite:///{folder / 'db.sqlite3'}", "STATE": str(folder), "AUDIT": str(audit)}
+    settings = {"DATABASE": f"sqlite:///{folder / 'db.sqlite3'}", "AUDIT": str(audit)}
     config = read_config({f"CDS_SERVICE_{name}": value for name, value in settings.items()})
     return create_app(config, knowledge).test_client()
 
