@@ -31,8 +31,8 @@ def main() -> None:
 def serve(**given: Any) -> None:
     """Run the service under gunicorn. Every option is a variable too, such as CDS_SERVICE_PORT.
 
-    SIGHUP reads the cards and the clients again, after all cases have passed; SIGTERM stops when the calls that came
-    are answered.
+    SIGHUP reads the cards and the clients again; cards that have changed are served when all cases pass. SIGTERM stops
+    when the calls that came are answered.
     """
     from cds_service.app import builder
     from cds_service.knowledge.reading import KnowledgeError

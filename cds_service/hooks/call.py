@@ -29,7 +29,7 @@ _NAMED_AT_MOST: Final = 50
 """Unreadable resources that an answer names one by one; the rest are counted."""
 
 Recall = Callable[[Request], History]
-"""What is remembered of the patient of a request; never raises."""
+"""What is remembered of the patient of a request. What it raises is the caller's."""
 
 
 class Steps:
